@@ -1,0 +1,60 @@
+"""What a user calls: simulate a regimen or a study, and the results to look at.
+
+The command line calls only this.
+"""
+
+from __future__ import annotations
+
+from typing import Any, overload
+
+from ketasim.api.options import ILLNESS, Progress
+from ketasim.api.regimens import Course, simulate_regimen
+from ketasim.api.studies import TrialResult, simulate_study
+from ketasim.dosing import Regimen
+from ketasim.errors import StudyError
+from ketasim.trials import Study, shipped_studies
+
+__all__ = ["ILLNESS", "Course", "Progress", "TrialResult", "simulate", "simulate_regimen", "simulate_study"]
+
+
+@overload
+def simulate(what: Study, **options: Any) -> TrialResult: ...
+@overload
+def simulate(what: Regimen | str, **options: Any) -> Course: ...
+
+
+def simulate(what: Study | Regimen | str, **options: Any) -> TrialResult | Course:
+    """Simulate a study or a regimen.
+
+    Parameters
+    ----------
+    what : Study, Regimen or str
+        A study gives a :class:`TrialResult` (see :func:`simulate_study` for the options);
+        a regimen, as an object or as text, gives a :class:`Course` (see
+        :func:`simulate_regimen`).
+    **options
+        Passed on.
+
+    Returns
+    -------
+    TrialResult or Course
+
+    Raises
+    ------
+    StudyError
+        If the text is the name of a shipped study, or of a study file.
+
+    Examples
+    --------
+    >>> import ketasim as ks
+    >>> course = ks.simulate("0.5 mg/kg ketamine iv over 40 min", days="7d")
+    >>> round(float(course.trajectories["madrs"][0, 0, 0, 0]))
+    33
+    """
+    if isinstance(what, Study):
+        return simulate_study(what, **options)
+    if isinstance(what, str) and what in shipped_studies():
+        raise StudyError(f"{what!r} is a study and not a regimen: give Study.load({what!r}).")
+    if isinstance(what, str) and what.lower().endswith((".yaml", ".yml")):
+        raise StudyError(f"{what!r} is a file and not a regimen: give Study.load({what!r}).")
+    return simulate_regimen(what, **options)

@@ -1,0 +1,121 @@
+"""The commands joined, and one place where errors become exit codes.
+
+Nothing here or at the top of a command's file may import the model: it takes
+seconds to load, and ``ketasim --help`` must not wait for it.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ketasim.cli.calibrate import calibrate_model
+from ketasim.cli.console import INTERRUPTED, REFUSED, complain, describe
+from ketasim.cli.emergent import emergent
+from ketasim.cli.listing import list_items
+from ketasim.cli.run import run
+from ketasim.cli.simulate import RegimenCommand, simulate
+from ketasim.cli.studies import check_study_file, new_study, schema
+from ketasim.cli.system import show_version, system_info
+from ketasim.errors import KetasimError
+
+__all__ = ["app", "main"]
+
+
+class GuardedGroup(TyperGroup):
+    """Turns what a user can cause into one paragraph and an exit code.
+
+    Any other exception is a fault of Ketasim and keeps its traceback.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; see the class."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader has gone, as in `ketasim list parameters | head`; typer ends the program quietly.
+            raise
+        except (KetasimError, OSError, MemoryError) as error:
+            complain(describe(error))
+            raise typer.Exit(REFUSED) from error
+        except KeyboardInterrupt as error:
+            complain("stopped by Ctrl-C; nothing was written.")
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    cls=GuardedGroup,
+    name="ketasim",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="How ketamine treats depression, computed from a dose to a mood and laid beside published trials. "
+    "A research and teaching instrument, not for treating a person.",
+)
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and leave."),
+    ] = False,
+) -> None:
+    """Hold the options that belong to no command."""
+
+
+app.command("run", epilog="Example: ketasim run daly2018 --subjects 20 --out runs/daly")(run)
+app.command(
+    "simulate",
+    cls=RegimenCommand,
+    epilog='Example: ketasim simulate "0.5 mg/kg ketamine iv over 40 min" --at 40min,24h,7d',
+)(simulate)
+app.command("list", epilog="Example: ketasim list parameters --json")(list_items)
+app.command("emergent", epilog="Example: ketasim emergent --only onset")(emergent)
+app.command("calibrate", epilog="Example: ketasim calibrate biology --workers 2")(calibrate_model)
+app.command("new-study", epilog="Example: ketasim new-study mytrial --out mytrial.yaml")(new_study)
+app.command("check-study", epilog="Example: ketasim check-study mytrial.yaml")(check_study_file)
+app.command("schema", epilog="Example: ketasim schema > study.schema.json")(schema)
+app.command("system-info", epilog="Example: ketasim system-info --json")(system_info)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code.
+
+    The code is 0, or 2 for input that cannot be used, or 130 after Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A study's title may hold a letter that an old console cannot show.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    # Set even where a shell script starts its background jobs deaf to this signal: a run ends in order.
+    signal.signal(signal.SIGINT, _interrupt_once)
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _interrupt_once(_number: int, _frame: FrameType | None) -> None:
+    """Answer the first Ctrl-C at once, and no other.
+
+    Worker processes are ended here: they may be at a part that takes a minute, and finished parts are on
+    disk already. A second Ctrl-C must not break off the tidying that the first has set going.
+    """
+    # Only what was loaded can have started a process.
+    if "multiprocessing" in sys.modules:
+        import multiprocessing
+
+        if multiprocessing.parent_process() is not None:
+            # A worker that inherited this handler: its parent ends it.
+            return
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt

@@ -1,0 +1,101 @@
+"""What the engine solves: ordinary differential equations as SymPy expressions.
+
+The model builds one :class:`System` from its stages. Every form of the equations
+(the NumPy oracle here, other back ends later) is generated from it, so that no
+equation is written twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import sympy as sp
+
+from ketasim.errors import ModelError, unknown_name
+
+__all__ = ["System"]
+
+
+@dataclass(frozen=True)
+class System:
+    """A set of ordinary differential equations with algebraic read-outs.
+
+    Parameters
+    ----------
+    states, parameters, inputs : tuple of sympy.Symbol
+        What the expressions are made of. An input is constant between events.
+    rates : tuple of sympy.Expr
+        One rate of change a state, in the order of ``states``.
+    quantities : dict of sympy.Symbol to sympy.Expr
+        Read-outs, each after the ones that it uses.
+    scales : tuple of float
+        A typical size of each state, for the absolute tolerance.
+    """
+
+    states: tuple[sp.Symbol, ...]
+    parameters: tuple[sp.Symbol, ...]
+    inputs: tuple[sp.Symbol, ...]
+    rates: tuple[sp.Expr, ...]
+    quantities: dict[sp.Symbol, sp.Expr]
+    scales: tuple[float, ...]
+
+    @cached_property
+    def quantity_partials(self) -> dict[sp.Symbol, dict[sp.Symbol, sp.Expr]]:
+        """Direct partial derivatives of each quantity by the symbols it uses."""
+        return {name: self._partials(expression) for name, expression in self.quantities.items()}
+
+    @cached_property
+    def rate_partials(self) -> tuple[dict[sp.Symbol, sp.Expr], ...]:
+        """Direct partial derivatives of each rate by states and quantities."""
+        return tuple(self._partials(rate) for rate in self.rates)
+
+    def _partials(self, expression: sp.Expr) -> dict[sp.Symbol, sp.Expr]:
+        moving = set(self.states) | set(self.quantities)
+        used = sorted(expression.free_symbols & moving, key=str)
+        return {symbol: sp.diff(expression, symbol) for symbol in used}
+
+    def with_clamps(self, names: tuple[str, ...]) -> System:
+        """Return a system in which quantities can be held at a value.
+
+        Each clamped quantity gets two inputs, a switch (0 or 1) and a value. A
+        quantity that is a state is held by stopping its rate: what it had before
+        the clamp is its start after it. Any other quantity is replaced where it
+        is read.
+
+        Parameters
+        ----------
+        names : tuple of str
+            Names of quantities.
+
+        Raises
+        ------
+        ModelError
+            If a name is not a quantity of the system.
+        """
+        known = {symbol.name: symbol for symbol in self.quantities}
+        rates = list(self.rates)
+        quantities = dict(self.quantities)
+        inputs = list(self.inputs)
+        for name in names:
+            if name not in known:
+                raise ModelError(f"clamp: {unknown_name('quantity', name, known)}")
+            switch, value = clamp_symbols(name)
+            inputs += [switch, value]
+            expression = quantities[known[name]]
+            if expression in self.states:
+                index = self.states.index(expression)
+                rates[index] = (1 - switch) * rates[index]
+            else:
+                quantities[known[name]] = (1 - switch) * expression + switch * value
+        return replace(self, inputs=tuple(inputs), rates=tuple(rates), quantities=quantities)
+
+    def held_state(self, name: str) -> int | None:
+        """Index of the state that a quantity is, or None if it is computed."""
+        expression = self.quantities[sp.Symbol(name, real=True)]
+        return self.states.index(expression) if expression in self.states else None
+
+
+def clamp_symbols(name: str) -> tuple[sp.Symbol, sp.Symbol]:
+    """Return the switch and the value input of a clamped quantity."""
+    return sp.Symbol(f"clamp_on_{name}", real=True), sp.Symbol(f"clamp_value_{name}", real=True)

@@ -1,0 +1,38 @@
+"""The causal chain from a dose to a mood: one file a stage, joined in ``chain``."""
+
+from __future__ import annotations
+
+from ketasim.model.chain import MEDIATORS, SEVERITY_STATES, STAGES, Chain, build_chain
+from ketasim.model.clamp import Clamp, parse_clamp
+from ketasim.model.parameters import Parameter, ParameterSet, load_parameters, read_overrides
+from ketasim.model.simulator import Patient, Run, Simulator
+from ketasim.model.stage import Derived, Equations, Input, Provides, Reads, Stage, State, Symbols
+from ketasim.model.summary import summarise_course
+from ketasim.model.times import output_times
+
+__all__ = [
+    "MEDIATORS",
+    "SEVERITY_STATES",
+    "STAGES",
+    "Chain",
+    "Clamp",
+    "Derived",
+    "Equations",
+    "Input",
+    "Parameter",
+    "ParameterSet",
+    "Patient",
+    "Provides",
+    "Reads",
+    "Run",
+    "Simulator",
+    "Stage",
+    "State",
+    "Symbols",
+    "build_chain",
+    "load_parameters",
+    "output_times",
+    "parse_clamp",
+    "read_overrides",
+    "summarise_course",
+]

@@ -1,0 +1,72 @@
+"""Stage 5: AMPA throughput and the fast arm.
+
+More glutamate on AMPA receptors strengthens synapses within hours, as long as
+some NMDA function is left; stress raises the drive that this takes. Deep block
+shuts the stage for hours and undoes what has built up. The fast arm is not gated
+by new spines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import sympy as sp
+
+from ketasim.model.functions import hill
+from ketasim.model.stage import Equations, Input, Provides, Reads, Stage, State, Symbols
+
+__all__ = ["Ampa"]
+
+
+@dataclass(frozen=True)
+class Ampa(Stage):
+    """AMPA drive, the fast arm, and the memory of deep block."""
+
+    name: ClassVar[str] = "ampa"
+    title: ClassVar[str] = "AMPA throughput and the fast arm"
+    section: ClassVar[str] = "5"
+    states: ClassVar[tuple[State, ...]] = (
+        State("fast_gain", "ratio", "strength of the fast arm", 1.0, 1.0),
+        State("deep_block_memory", "ratio", "memory of deep NMDA block on pyramidal cells", 0.02),
+    )
+    reads: ClassVar[tuple[Reads, ...]] = (
+        Reads("glutamate", "ratio", "healthy"),
+        Reads("glua1_surface", "ratio", "healthy"),
+        Reads("nmda_block_pyramidal", "ratio"),
+        Reads("stress", "ratio", "healthy"),
+    )
+    inputs: ClassVar[tuple[Input, ...]] = (
+        Input("ampa_antagonist", "ratio", "share of AMPA receptors blocked by an antagonist"),
+    )
+    provides: ClassVar[tuple[Provides, ...]] = (
+        Provides("ampa_drive", "ratio", "AMPA throughput", "healthy"),
+        Provides("nmda_function_left", "ratio", "synaptic NMDA function that is left"),
+        Provides("late_stage_gate", "ratio", "how open the late stage is after deep block"),
+        Provides("plasticity_drive", "ratio", "AMPA-driven plasticity with NMDA function left", "healthy"),
+        Provides("fast_arm", "ratio", "strength of the fast arm", "healthy"),
+    )
+
+    def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
+        """Return growth towards a ceiling by a steep function of AMPA drive, return to 1, and erasure."""
+        drive = q.glua1_surface * q.glutamate**p.ampa_exponent * (1 - u.ampa_antagonist)
+        # Stress raises the drive that plasticity needs: the threshold that moves with life.
+        threshold = p.plasticity_half * sp.exp(p.plasticity_stress_shift * (q.stress - 1))
+        relative = hill(q.ampa_drive, threshold, p.plasticity_exponent)
+        at_rest = hill(1, p.plasticity_half, p.plasticity_exponent)
+        shut = hill(x.deep_block_memory, p.deep_block_half, p.deep_block_exponent)
+        erased = p.deep_block_erasure * (1 - q.late_stage_gate) * x.fast_gain
+        built = p.fast_arm_rate * (q.plasticity_drive - 1) * (p.fast_arm_ceiling - x.fast_gain)
+        return Equations(
+            rates={
+                "fast_gain": (1 - x.fast_gain) / p.fast_arm_time + built - erased,
+                "deep_block_memory": (q.nmda_block_pyramidal - x.deep_block_memory) / p.deep_block_time,
+            },
+            provides={
+                "ampa_drive": drive,
+                "nmda_function_left": 1 - q.nmda_block_pyramidal,
+                "late_stage_gate": 1 - shut,
+                "plasticity_drive": relative / at_rest * q.nmda_function_left * q.late_stage_gate,
+                "fast_arm": x.fast_gain,
+            },
+        )

@@ -1,0 +1,68 @@
+"""Stage 10: inflammation.
+
+Cytokines rise with stress in some patients. Ketamine has a small, widely
+uncertain anti-inflammatory action. Quinolinate weakens astrocytic glutamate
+uptake and speeds the loss of spines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ketasim.model.stage import Equations, Provides, Reads, Stage, State, Symbols
+
+__all__ = ["Inflammation"]
+
+
+@dataclass(frozen=True)
+class Inflammation(Stage):
+    """TNF, IL-6, CRP and the quinolinate balance."""
+
+    name: ClassVar[str] = "inflammation"
+    title: ClassVar[str] = "Inflammation"
+    section: ClassVar[str] = "10"
+    states: ClassVar[tuple[State, ...]] = (
+        State("tnf_level", "ratio", "TNF in plasma", 1.0, 1.0),
+        State("il6_level", "ratio", "IL-6 in plasma", 1.0, 1.0),
+        State("crp_level", "ratio", "CRP in plasma", 1.0, 1.0),
+        State("quinolinate_balance", "ratio", "quinolinate against kynurenate", 1.0, 1.0),
+    )
+    reads: ClassVar[tuple[Reads, ...]] = (
+        Reads("unbound_ketamine_arterial", "uM"),
+        Reads("stress", "ratio", "healthy"),
+        Reads("immune_shift", "ratio"),
+    )
+    provides: ClassVar[tuple[Provides, ...]] = (
+        Provides("tnf", "ratio", "TNF in plasma", "healthy"),
+        Provides("il6", "ratio", "IL-6 in plasma", "healthy"),
+        Provides("crp", "ratio", "CRP in plasma", "healthy"),
+        Provides("quinolinate", "ratio", "quinolinate against kynurenate", "healthy"),
+        Provides("quinolinate_excess", "ratio", "quinolinate balance above health"),
+        Provides("inflammation", "ratio", "inflammation", "healthy"),
+        Provides("astrocyte_uptake", "ratio", "astrocytes' capacity to take up glutamate", "healthy"),
+    )
+
+    def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
+        """Return cytokine turnover with stress, baseline shift and a weak drug action."""
+        drug = q.unbound_ketamine_arterial / (q.unbound_ketamine_arterial + p.cytokine_ic50)
+        aroused = 1 + q.immune_shift + p.cytokine_stress_gain * (q.stress - 1)
+        return Equations(
+            rates={
+                "tnf_level": (aroused * (1 - drug) - x.tnf_level) / p.tnf_time,
+                "il6_level": (aroused * (1 + p.il6_acute_gain * drug) - x.il6_level) / p.il6_time,
+                "crp_level": (x.il6_level**p.crp_exponent - x.crp_level) / p.crp_time,
+                "quinolinate_balance": (1 + p.quinolinate_gain * (q.inflammation - 1) - x.quinolinate_balance)
+                / p.quinolinate_time,
+            },
+            provides={
+                "tnf": x.tnf_level,
+                "il6": x.il6_level,
+                "crp": x.crp_level,
+                "quinolinate": x.quinolinate_balance,
+                "quinolinate_excess": x.quinolinate_balance - 1,
+                "inflammation": p.inflammation_tnf_share * x.tnf_level
+                + (1 - p.inflammation_tnf_share) * x.il6_level,
+                "astrocyte_uptake": 1 / (1 + p.quinolinate_uptake_loss * (x.quinolinate_balance - 1)),
+            },
+        )

@@ -1,0 +1,70 @@
+"""Stage 6: eEF2, BDNF and TrkB.
+
+AMPA drive releases BDNF; block of NMDA channels at rest lowers the
+phosphorylation of eEF2, which frees translation; BDNF activates TrkB. Plasma
+BDNF is a read-out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ketasim.model.stage import Equations, Provides, Reads, Stage, State, Symbols
+
+__all__ = ["Neurotrophin"]
+
+
+@dataclass(frozen=True)
+class Neurotrophin(Stage):
+    """Phosphorylated eEF2, released BDNF, active TrkB, plasma BDNF."""
+
+    name: ClassVar[str] = "neurotrophin"
+    title: ClassVar[str] = "BDNF, TrkB, eEF2"
+    section: ClassVar[str] = "6"
+    states: ClassVar[tuple[State, ...]] = (
+        State("eef2_phosphorylated", "ratio", "phosphorylated eEF2", 1.0, 1.0),
+        State("bdnf_released", "ratio", "released BDNF", 1.0, 1.0),
+        State("trkb_active", "ratio", "active TrkB", 1.0, 1.0),
+        State("bdnf_in_plasma", "ratio", "BDNF in plasma", 1.0, 1.0),
+    )
+    reads: ClassVar[tuple[Reads, ...]] = (
+        Reads("plasticity_drive", "ratio", "healthy"),
+        Reads("nmda_block_resting", "ratio"),
+        Reads("stress", "ratio", "healthy"),
+        Reads("antidepressant_drive", "ratio"),
+    )
+    provides: ClassVar[tuple[Provides, ...]] = (
+        Provides("eef2", "ratio", "phosphorylated eEF2", "healthy"),
+        Provides("bdnf", "ratio", "released BDNF", "healthy"),
+        Provides("trkb", "ratio", "active TrkB", "healthy"),
+        Provides("bdnf_plasma", "ratio", "BDNF in plasma", "healthy"),
+    )
+
+    def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
+        """Return basal, activity-driven and eEF2-gated release, and saturable receptor activation."""
+        active = q.plasticity_drive / (p.bdnf_half_drive + q.plasticity_drive)
+        active_rest = 1 / (p.bdnf_half_drive + 1)
+        secretion = 1 + p.val66met_secretion * (
+            p.bdnf_activity_gain * (active - active_rest)
+            + p.bdnf_antidepressant_gain * q.antidepressant_drive
+        )
+        derepressed = p.bdnf_eef2_gain * (1 - x.eef2_phosphorylated)
+        suppression = 1 / (1 + p.bdnf_stress_suppression * (q.stress - 1))
+        bound = x.bdnf_released * (1 + p.trkb_half_bdnf) / (x.bdnf_released + p.trkb_half_bdnf)
+        return Equations(
+            rates={
+                "eef2_phosphorylated": p.eef2_rate
+                * (1 - p.eef2_block_gain * q.nmda_block_resting - x.eef2_phosphorylated),
+                "bdnf_released": (suppression * (secretion + derepressed) - x.bdnf_released) / p.bdnf_time,
+                "trkb_active": (bound - x.trkb_active) / p.trkb_time,
+                "bdnf_in_plasma": (1 + p.bdnf_plasma_share * (x.bdnf_released - 1) - x.bdnf_in_plasma)
+                / p.bdnf_plasma_time,
+            },
+            provides={
+                "eef2": x.eef2_phosphorylated,
+                "bdnf": x.bdnf_released,
+                "trkb": x.trkb_active,
+                "bdnf_plasma": x.bdnf_in_plasma,
+            },
+        )

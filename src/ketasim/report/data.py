@@ -1,0 +1,47 @@
+"""What a report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import xarray as xr
+
+from ketasim.trials.study import Study
+
+__all__ = ["ReportData"]
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything that a report shows, and nothing that it computes.
+
+    Parameters
+    ----------
+    study : Study
+        The design, with its published observations.
+    outcomes, endpoints, comparison, contrasts : DataFrame
+        The tables of :mod:`ketasim.trials.columns`.
+    trajectories : xarray.Dataset
+        The typical patient of each arm; dimensions ``replicate, arm, subject, time``.
+    influence : DataFrame
+        Parameters by how far they move the drug's effect.
+    failed : tuple of (int, str)
+        Persons that could not be simulated, with the reason.
+    seed : int
+        The seed.
+    versions : mapping of str to str
+        Software that made it.
+    """
+
+    study: Study
+    outcomes: pd.DataFrame
+    endpoints: pd.DataFrame
+    comparison: pd.DataFrame
+    contrasts: pd.DataFrame
+    trajectories: xr.Dataset
+    influence: pd.DataFrame
+    failed: tuple[tuple[int, str], ...]
+    seed: int
+    versions: Mapping[str, str]

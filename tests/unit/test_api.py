@@ -1,0 +1,280 @@
+"""What a user calls: courses, their summaries, what is refused, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from ketasim import Study, simulate
+from ketasim.api import Course, TrialResult, studies
+from ketasim.dosing import Regimen, parse_regimen
+from ketasim.errors import DoseError, KetasimError, ModelError, SolverError, StudyError, UnitError
+from ketasim.model.clamp import Clamp
+from ketasim.trials import Trial
+from ketasim.trials.columns import OUTCOMES
+from ketasim.trials.folder import RunFolder
+from ketasim.trials.workers import Chunk, ChunkResult, TrialPlan
+
+SINGLE = "0.5 mg/kg ketamine iv over 40 min"
+
+
+@pytest.fixture(scope="module")
+def course() -> Course:
+    return simulate(SINGLE, days="2d", at=["40min", "33h"], rtol=1e-4)
+
+
+def test_a_course_starts_at_the_first_dose_and_holds_the_asked_times(course: Course) -> None:
+    times = course.trajectories["time"].to_numpy()
+    assert (times[0], times[-1]) == (0.0, 48.0)
+    assert np.isclose(times, 33.0).any()
+    for name, variable in course.trajectories.data_vars.items():
+        assert variable.dims == ("replicate", "arm", "subject", "time"), name
+        assert all(variable.attrs[key] for key in ("units", "long_name", "source")), name
+
+
+def test_a_summary_is_plain_json(course: Course) -> None:
+    found = course.summary(at=["40min"])
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    index = int(np.argmin(np.abs(course.trajectories["time"].to_numpy() - 2.0 / 3.0)))
+    direct = float(course.trajectories["ketamine_venous"][0, 0, 0, index])
+    assert found["ketamine_venous"]["at"]["40min"] == pytest.approx(direct, rel=1e-9)
+
+
+def test_a_clamp_counts_from_the_first_dose() -> None:
+    """Text and object mean the same span, also when the first dose comes late."""
+    late = parse_regimen(SINGLE).shifted(48.0)
+    options: dict[str, Any] = {"days": 0.5, "rtol": 1e-4}
+    held = simulate(late, clamp=["bdnf=5@1h..2h"], **options).trajectories
+    same = simulate(late, clamp=[Clamp("bdnf", 5.0, 1.0, 2.0)], **options).trajectories
+    xr.testing.assert_identical(held, same)
+    times, bdnf = held["time"].to_numpy(), held["bdnf"].to_numpy().ravel()
+    inside = (times > 1.0 + 1e-6) & (times < 2.0 - 1e-6)
+    assert inside.sum() > 5
+    # Held is exact but for the conversion of its unit.
+    assert bdnf[inside] == pytest.approx(np.full(inside.sum(), 5.0), rel=1e-12)
+    assert bdnf[times < 0.9].max() < 4.0
+
+
+def made_up(values: list[float]) -> dict[str, Any]:
+    """Summary of a course at 0, 1, 2, ... h."""
+    variable = xr.Variable(("replicate", "arm", "subject", "time"), [[[values]]], {"units": "ratio"})
+    data = xr.Dataset({"bdnf": variable}, coords={"time": np.arange(float(len(values)))})
+    return Course(Regimen(), data).summary(at=["90min"])["bdnf"]
+
+
+def test_the_peak_is_the_largest_departure_whatever_its_sign() -> None:
+    found = made_up([1.0, 1.5, 0.2, 1.0, 1.0])
+    assert (found["baseline"], found["peak"], found["peak_time_h"]) == (1.0, 0.2, 2.0)
+    assert (found["min"], found["min_time_h"]) == (0.2, 2.0)
+    assert (found["max"], found["max_time_h"]) == (1.5, 1.0)
+    assert found["at"]["90min"] == pytest.approx(0.85)
+
+
+def test_return_is_where_the_departure_stays_within_a_twentieth() -> None:
+    # From 0.8 at 2 h down to 0 at 3 h: 0.05 of the peak's 1 is crossed at 2.9375 h.
+    assert made_up([1.0, 2.0, 1.8, 1.0, 1.0])["return_time_h"] == pytest.approx(2.9375)
+    # Back once but gone again: only the last return counts.
+    again = made_up([1.0, 2.0, 1.0, 1.4, 1.0])["return_time_h"]
+    assert again == pytest.approx(3.0 + 0.35 / 0.4)
+
+
+def test_return_is_null_when_there_is_none() -> None:
+    assert made_up([1.0, 2.0, 1.8, 1.2, 1.06])["return_time_h"] is None
+    assert made_up([1.0, 1.0, 1.0])["return_time_h"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "word"),
+    [
+        ({"days": "0 d"}, UnitError, "--days"),
+        ({"days": -1}, UnitError, "--days"),
+        ({"days": float("nan")}, UnitError, "--days"),
+        ({"days": "14"}, UnitError, "--days"),
+        ({"days": "20000 d"}, UnitError, "10 years"),
+        ({"weight": "0 kg"}, ModelError, "--weight"),
+        ({"weight": "70 L"}, UnitError, "--weight"),
+        ({"illness": "depresed"}, ModelError, "'depressed'"),
+        ({"at": ["3d"], "days": "2d"}, UnitError, "outside the simulated span of 0 to 48 h"),
+        ({"at": ["soon"]}, UnitError, "--at"),
+        ({"set": {"clearanse": "80 L/h"}}, ModelError, "'clearance"),
+        ({"set": {"weight": "80 L/h"}}, UnitError, "--set weight"),
+        ({"clamp": ["ampa_driv"]}, ModelError, "'ampa_drive'"),
+        ({"clamp": [Clamp("ampa_driv")]}, ModelError, "'ampa_drive'"),
+        ({"severity": 61.0}, ModelError, "61 points"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(
+    options: dict[str, Any], error: type[KetasimError], word: str
+) -> None:
+    with pytest.raises(error, match=word):
+        simulate(SINGLE, **options)
+
+
+def test_times_outside_a_finished_course_are_refused(course: Course) -> None:
+    with pytest.raises(UnitError, match="larger --days"):
+        course.summary(at=["49h"])
+
+
+def test_texts_that_are_no_regimen_are_refused() -> None:
+    with pytest.raises(DoseError, match="needs an amount and a unit"):
+        simulate("ketamine")
+    with pytest.raises(StudyError, match=r"Study\.load\('daly2018'\)"):
+        simulate("daly2018")
+
+
+def outcomes(trial: Trial, chunk: Chunk) -> pd.DataFrame:
+    """Everybody at 30 points and, at the visits, at 20."""
+    rows = [
+        (trial.study.id, 0, chunk.arm, person.subject, "madrs", "score", time, "points", value, "")
+        for person in chunk.people
+        for time, value in ((0.0, 30.0), *((time, 20.0) for time in trial.rating_times))
+    ]
+    return pd.DataFrame(rows, columns=list(OUTCOMES))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run without the model: made-up outcomes, chunks that finish last to first, no figures."""
+
+    def run(trial: Trial, _plan: TrialPlan, chunks: list[Chunk], _workers: int) -> Iterator[ChunkResult]:
+        for chunk in reversed(chunks):
+            yield ChunkResult(chunk.number, outcomes(trial, chunk), ())
+
+    monkeypatch.setattr(studies, "run_chunks", run)
+    monkeypatch.setattr(studies, "typical_trajectories", lambda _: xr.Dataset())
+    monkeypatch.setattr(studies, "_write_all", lambda *_: None)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_study_gives_a_result_in_a_fixed_order() -> None:
+    found = simulate(Study.load("singh2016"), subjects=5)
+    assert isinstance(found, TrialResult)
+    assert list(dict.fromkeys(found.outcomes["subject"])) == list(range(1, 21))
+    assert found.failed == ()
+    late = found.endpoints[found.endpoints["time_h"] == 336.0]
+    assert list(late["change_mean"]) == [-10.0] * 4
+    assert list(found.comparison["predicted"]) == [-10.0] * 4
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("table_format", ["parquet", "csv"])
+def test_a_finished_run_says_so_and_how_it_was_made(tmp_path: Path, table_format: str) -> None:
+    out = tmp_path / "run"
+    study = Study.load("singh2016")
+    states: list[tuple[str, int]] = []
+
+    def watch(phase: str, *_: int) -> None:
+        states.append((json.loads((out / "manifest.json").read_text(encoding="utf-8"))["status"], len(phase)))
+
+    found = simulate(
+        study, subjects=5, seed=9, days="20d", out=out, table_format=table_format, progress=watch
+    )
+    assert {status for status, _ in states} == {"running"}
+    manifest = RunFolder(out).read_manifest()
+    assert manifest["status"] == "finished"
+    assert (manifest["parts_finished"], manifest["parts"]) == (8, 8)
+    assert (manifest["study"], manifest["seed"], manifest["subjects_per_arm"]) == ("singh2016", 9, 5)
+    assert manifest["end_h"] == 480.0
+    assert {"study_hash", "parameter_hash", "versions"} <= manifest.keys()
+    assert Study.load(out / "study.yaml") == study
+    kept = RunFolder(out, table_format).read_outcomes()  # type: ignore[arg-type]
+    pd.testing.assert_frame_equal(kept, found.outcomes, check_exact=True)
+
+
+class StopError(Exception):
+    """Something that ends a run half-way."""
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("cause", [StopError, KeyboardInterrupt])
+def test_a_run_that_is_stopped_keeps_what_is_finished(tmp_path: Path, cause: type[BaseException]) -> None:
+    out = tmp_path / "run"
+
+    def stop(_: str, done: int, _total: int) -> None:
+        if done == 3:
+            raise cause
+
+    with pytest.raises(cause):
+        simulate(Study.load("singh2016"), subjects=5, out=out, progress=stop)
+    manifest = RunFolder(out).read_manifest()
+    assert (manifest["status"], manifest["parts_finished"], manifest["parts"]) == ("interrupted", 3, 8)
+    kept = RunFolder(out).read_outcomes()
+    # Chunks of 4 and 1: the last three that finish are those of subjects 11 to 20 without 11 to 14.
+    assert sorted(set(kept["subject"])) == [15, 16, 17, 18, 19, 20]
+    assert not list((out / "outcomes").glob(".*"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_in_which_nobody_could_be_simulated_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(_trial: Trial, _plan: TrialPlan, chunks: list[Chunk], _workers: int) -> Iterator[ChunkResult]:
+        for chunk in chunks:
+            lost = tuple((person.subject, "the solver stopped") for person in chunk.people)
+            yield ChunkResult(chunk.number, pd.DataFrame(columns=list(OUTCOMES)), lost)
+
+    monkeypatch.setattr(studies, "run_chunks", run)
+    with pytest.raises(SolverError, match=r"no patient could be simulated\. Patient 1: the solver stopped"):
+        simulate(Study.load("singh2016"), subjects=5, out=tmp_path / "run")
+    assert RunFolder(tmp_path / "run").read_manifest()["status"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "word"),
+    [
+        ({"workers": 0}, StudyError, "workers: 0"),
+        ({"subjects": 0}, StudyError, "subjects: 0"),
+        ({"days": "0 d"}, UnitError, "--days"),
+        ({"days": "1h"}, StudyError, "larger --days"),
+        ({"table_format": "parket"}, StudyError, "'parquet'"),
+        ({"seed": 1.5}, ModelError, "1.5"),
+        ({"parameters": "nowhere.csv"}, ModelError, "nowhere.csv"),
+    ],
+)
+def test_a_study_run_that_is_refused_leaves_no_folder(
+    tmp_path: Path, options: dict[str, Any], error: type[KetasimError], word: str
+) -> None:
+    with pytest.raises(error, match=word):
+        simulate(Study.load("daly2018"), out=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "options", "words"),
+    [
+        (None, {}, "regimen: None"),
+        (5, {}, "regimen: 5"),
+        ("none", {"illness": None}, "--illness: None"),
+        ("none", {"weight": 70}, "--weight: 70"),
+        ("none", {"severity": "33"}, "severity: '33'"),
+        ("none", {"severity": True}, "severity: True"),
+        ("none", {"set": "clearance=80 L/h"}, "--set"),
+        ("none", {"rtol": 0.0}, "rtol: 0.0"),
+        ("none", {"days": None}, "--days: None"),
+        ("none", {"at": (40,)}, "--at: 40"),
+        ("mytrial.yaml", {}, "Study.load"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(what: object, options: dict[str, object], words: str) -> None:
+    with pytest.raises(KetasimError, match=re.escape(words)):
+        simulate(what, **options)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("options", [{"seed": -1}, {"seed": "1"}, {"subjects": "4"}, {"workers": 1.5}])
+def test_wrong_numbers_of_a_trial_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(KetasimError, match=f"--{next(iter(options))}"):
+        simulate(Study.load("murrough2013"), **options)
+
+
+def test_one_text_is_as_good_as_a_list() -> None:
+    one = simulate("none", days="1d", at="40min", clamp="bdnf=1.2")
+    assert set(one.summary("40min")["bdnf"]["at"]) == {"40min"}
+    assert float(one.trajectories["bdnf"][0, 0, 0, -1]) == pytest.approx(1.2, rel=1e-12)
