@@ -15,7 +15,7 @@ from ketasim.errors import ModelError, UnitError, unknown_name
 from ketasim.model.chain import Chain, build_chain
 from ketasim.model.clamp import Clamp, parse_clamp
 from ketasim.model.parameters import ParameterSet, load_parameters
-from ketasim.model.simulator import Patient, Simulator
+from ketasim.model.simulator import Patient, Run, Simulator
 from ketasim.model.summary import summarise_course
 from ketasim.model.times import output_times
 from ketasim.trials import scoring
@@ -144,23 +144,29 @@ def simulate_regimen(
     patient = _resting(simulator, chosen, illness, severity)
     times = output_times(regimen, first + length, [first, *(first + time for time in wanted)])
     run = simulator.run(patient, regimen, times, clamps=clamps)
+    return _labelled(run, regimen, chain, scoring.ScoringParameters.from_table(chosen), illness)
+
+
+def _labelled(
+    run: Run, regimen: Regimen, chain: Chain, numbers: scoring.ScoringParameters, illness: str
+) -> Course:
+    """Label the courses, with belief and expectancy beside them, from the first dose on."""
     # Nobody is blinded here, and without a drug there is nothing to hope for.
     open_label = scoring.Setting(open_label=float(regimen.is_active), allocation=float(regimen.is_active))
-    numbers = scoring.ScoringParameters.from_table(chosen)
-    hoped = scoring.expectation(times, run.quantities, regimen, open_label, numbers)
+    hoped = scoring.expectation(run.times_h, run.quantities, regimen, open_label, numbers)
     data = {
         name: course_variable(run.quantities[name], item.shown_unit, item.label, f"stage {chain.owner[name]}")
         for name, item in chain.quantities.items()
     }
-    data["belief"] = course_variable(
-        hoped.belief, "ratio", "belief of having the drug, open label", "scoring"
-    )
+    label = "belief of having the drug, open label"
+    data["belief"] = course_variable(hoped.belief, "ratio", label, "scoring")
     label = "points that expectancy takes from a scored MADRS, open label"
     data["placebo"] = course_variable(hoped.placebo, "points", label, "scoring")
-    coords = {"replicate": [0], "arm": ["regimen"], "subject": ["typical"], "time": times - first}
+    times = run.times_h - (regimen.first_start_h or 0.0)
+    coords = {"replicate": [0], "arm": ["regimen"], "subject": ["typical"], "time": times}
     dataset = xr.Dataset(data, coords=coords, attrs={"regimen": regimen.text, "illness": illness})
     dataset["time"].attrs = {"units": "h", "long_name": "time from the first dose"}
-    return Course(regimen, dataset.isel(time=times >= first - 1e-9))
+    return Course(regimen, dataset.isel(time=times >= -1e-9))
 
 
 def _check_types(

@@ -161,14 +161,7 @@ def simulate_study(
     SolverError
         If not one person could be simulated; says why for the first.
     """
-    require(study, Study, "study", "Study.load('daly2018')")
-    require(seed, int, "--seed", "1")
-    for option, number in (("--subjects", subjects), ("--workers", workers)):
-        require(1 if number is None else number, int, option, "2")
-    if seed < 0:
-        raise StudyError(f"--seed: {seed} is negative; give 0 or more.")
-    if workers is not None and workers < 1:
-        raise StudyError(f"workers: {workers} is not a number of processes; give 1 or more.")
+    _check_types(study, seed, subjects, workers)
     kept_as = parse_format(table_format)
     chosen = _chosen_parameters(parameters)
     end_h = None if days is None else length_h(days)
@@ -199,6 +192,18 @@ def simulate_study(
         raise
     keeper.note("finished", len(results), len(chunks))
     return result
+
+
+def _check_types(study: object, seed: int, subjects: int | None, workers: int | None) -> None:
+    """Refuse what cannot be meant, before anything is computed or written."""
+    require(study, Study, "study", "Study.load('daly2018')")
+    require(seed, int, "--seed", "1")
+    for option, number in (("--subjects", subjects), ("--workers", workers)):
+        require(1 if number is None else number, int, option, "2")
+    if seed < 0:
+        raise StudyError(f"--seed: {seed} is negative; give 0 or more.")
+    if workers is not None and workers < 1:
+        raise StudyError(f"workers: {workers} is not a number of processes; give 1 or more.")
 
 
 def _chosen_parameters(given: ParameterSet | str | Path | None) -> ParameterSet:

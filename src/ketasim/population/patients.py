@@ -233,6 +233,52 @@ class _EntrySplit:
         return stress, error + self.error_sd * self.trait_sd / math.sqrt(rest) * z_error
 
 
+@dataclass(frozen=True)
+class _Drawing:
+    """What all people of an arm share while they are drawn."""
+
+    spec: PopulationSpec
+    variability: Mapping[str, float]
+    split: _EntrySplit
+    ages: Parent
+    arm: str
+    days: int
+    stress_tau_h: float
+    key: tuple[int, str, int]
+
+    def person(self, subject: int) -> VirtualPatient:
+        """Draw one person; every purpose has a random stream of its own."""
+        seed, study, replicate = self.key
+
+        def purpose(*name: str) -> np.random.Generator:
+            return stream(seed, study, replicate, subject, *name)
+
+        who = purpose("covariates").random(3)
+        entry = purpose("entry")
+        baseline = float(self.split.parent.quantile(entry.random()))
+        stress, error = self.split.given(
+            baseline, float(entry.standard_normal()), float(entry.standard_normal())
+        )
+        highest = self.spec.scale_maximum - _SCALE_MARGIN
+        severity = min(max(baseline - error, _SCALE_MARGIN), highest)
+        return VirtualPatient(
+            subject=subject,
+            arm=self.arm,
+            weight_kg=_weight(self.spec, float(who[0])),
+            age_y=float(self.ages.quantile(who[1])),
+            sex="female" if who[2] < self.spec.female_fraction else "male",
+            baseline=baseline,
+            entry_stress=stress,
+            entry_error=baseline - severity,
+            severity_baseline=severity,
+            parameters={
+                name: math.exp(sd * purpose("parameter", name).standard_normal())
+                for name, sd in self.variability.items()
+            },
+            stress=stress_path(stress, self.days, self.stress_tau_h, purpose("stress")),
+        )
+
+
 def draw_patients(
     spec: PopulationSpec,
     variability: Mapping[str, float],
@@ -292,36 +338,17 @@ def draw_patients(
     for name, sd in {**variability, "stress_sd_points": stress_sd_points, "error_sd": error_sd}.items():
         if not (math.isfinite(sd) and sd >= 0.0):
             raise StudyError(f"variability of {name!r}: {sd!r} is not a number from 0 upwards.")
-    split = _EntrySplit.of(spec.parent(), stress_sd_points, error_sd)
-    ages = spec.ages()
-
-    def person(subject: int) -> VirtualPatient:
-        def purpose(*name: str) -> np.random.Generator:
-            return stream(seed, study, replicate, subject, *name)
-
-        who = purpose("covariates").random(3)
-        entry = purpose("entry")
-        baseline = float(split.parent.quantile(entry.random()))
-        stress, error = split.given(baseline, float(entry.standard_normal()), float(entry.standard_normal()))
-        severity = min(max(baseline - error, _SCALE_MARGIN), spec.scale_maximum - _SCALE_MARGIN)
-        return VirtualPatient(
-            subject=subject,
-            arm=arm,
-            weight_kg=_weight(spec, float(who[0])),
-            age_y=float(ages.quantile(who[1])),
-            sex="female" if who[2] < spec.female_fraction else "male",
-            baseline=baseline,
-            entry_stress=stress,
-            entry_error=baseline - severity,
-            severity_baseline=severity,
-            parameters={
-                name: math.exp(sd * purpose("parameter", name).standard_normal())
-                for name, sd in variability.items()
-            },
-            stress=stress_path(stress, days, stress_tau_h, purpose("stress")),
-        )
-
-    return tuple(person(first_subject + position) for position in range(n))
+    drawing = _Drawing(
+        spec=spec,
+        variability=variability,
+        split=_EntrySplit.of(spec.parent(), stress_sd_points, error_sd),
+        ages=spec.ages(),
+        arm=arm,
+        days=days,
+        stress_tau_h=stress_tau_h,
+        key=(seed, study, replicate),
+    )
+    return tuple(drawing.person(first_subject + position) for position in range(n))
 
 
 def _weight(spec: PopulationSpec, probability: float) -> float:
