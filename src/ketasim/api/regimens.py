@@ -10,7 +10,7 @@ import xarray as xr
 
 from ketasim.api.options import ILLNESS, length_h, require, texts
 from ketasim.dosing import Regimen, parse_regimen
-from ketasim.engine.reference import DEFAULT_RTOL
+from ketasim.engine import DEFAULT_RTOL
 from ketasim.errors import ModelError, UnitError, unknown_name
 from ketasim.model.chain import Chain, build_chain
 from ketasim.model.clamp import Clamp, parse_clamp

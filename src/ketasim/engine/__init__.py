@@ -7,24 +7,28 @@ the fallback of faster ones.
 from __future__ import annotations
 
 from ketasim.engine.codegen import GeneratedCode
-from ketasim.engine.reference import DEFAULT_RTOL, ReferenceEngine, Solution
+from ketasim.engine.reference import ReferenceEngine, Solution
 from ketasim.engine.schedule import Bolus, Infusion, InputPath, Reset, Schedule, Segment
-from ketasim.engine.steady import fixed_point, fixed_point_at, growth_rate
+from ketasim.engine.steady import Rests, find_rests, grows
 from ketasim.engine.system import System
+from ketasim.engine.vector import DEFAULT_RTOL, Batch, Solutions, VectorEngine
 
 __all__ = [
     "DEFAULT_RTOL",
+    "Batch",
     "Bolus",
     "GeneratedCode",
     "Infusion",
     "InputPath",
     "ReferenceEngine",
     "Reset",
+    "Rests",
     "Schedule",
     "Segment",
     "Solution",
+    "Solutions",
     "System",
-    "fixed_point",
-    "fixed_point_at",
-    "growth_rate",
+    "VectorEngine",
+    "find_rests",
+    "grows",
 ]

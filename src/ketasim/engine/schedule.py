@@ -8,6 +8,7 @@ halves is the same input, bit for bit. A bolus is an exact jump.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ class InputPath:
 
     def at(self, time: float) -> float:
         """Value at a time; the first value holds before the first time too."""
-        index = int(np.searchsorted(self.times, time, side="right")) - 1
+        index = bisect_right(self.times, time) - 1
         return self.values[max(index, 0)]
 
 

@@ -7,7 +7,8 @@ equation is written twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import sympy as sp
@@ -31,6 +32,10 @@ class System:
         Read-outs, each after the ones that it uses.
     scales : tuple of float
         A typical size of each state, for the absolute tolerance.
+    positive : frozenset of sympy.Symbol
+        States and parameters that are above zero; powers and logarithms need that.
+    origins : dict of str to str
+        Where the equation of a state or quantity comes from, for messages.
     """
 
     states: tuple[sp.Symbol, ...]
@@ -39,6 +44,13 @@ class System:
     rates: tuple[sp.Expr, ...]
     quantities: dict[sp.Symbol, sp.Expr]
     scales: tuple[float, ...]
+    positive: frozenset[sp.Symbol] = frozenset()
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def origin(self, name: str) -> str:
+        """Say which equation a message is about, and where it comes from."""
+        equation = f"equation of {name!r}"
+        return f"{self.origins[name]}, {equation}" if name in self.origins else equation
 
     @cached_property
     def quantity_partials(self) -> dict[sp.Symbol, dict[sp.Symbol, sp.Expr]]:
@@ -89,6 +101,24 @@ class System:
             else:
                 quantities[known[name]] = (1 - switch) * expression + switch * value
         return replace(self, inputs=tuple(inputs), rates=tuple(rates), quantities=quantities)
+
+    def exchanged(self, state: str, parameter: str) -> System:
+        """Return a system in which a state is given and a parameter is sought.
+
+        The two trade places; what was the state's rate is then zero where the parameter
+        lets the state rest.
+
+        Parameters
+        ----------
+        state, parameter : str
+            Their names.
+        """
+        x, p = sp.Symbol(state, real=True), sp.Symbol(parameter, real=True)
+        return replace(
+            self,
+            states=tuple(p if symbol == x else symbol for symbol in self.states),
+            parameters=tuple(x if symbol == p else symbol for symbol in self.parameters),
+        )
 
     def held_state(self, name: str) -> int | None:
         """Index of the state that a quantity is, or None if it is computed."""

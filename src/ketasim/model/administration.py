@@ -13,10 +13,20 @@ from ketasim.dosing import Administration
 from ketasim.engine.schedule import Bolus, Infusion
 from ketasim.errors import DoseError
 
-__all__ = ["events_of"]
+__all__ = ["INFUSED", "events_of"]
 
 Event = Bolus | Infusion
 Values = Mapping[str, float]
+
+#: States that a dose can flow into over time; into others it falls at once.
+INFUSED = (
+    *(
+        f"{name}_{e}"
+        for name in ("central", "mucosa", "gut_swallowed", "gut_oral", "gut_prolonged")
+        for e in ("s", "r")
+    ),
+    "midazolam_central",
+)
 
 _ENANTIOMER = {"s_ketamine": "s", "r_ketamine": "r"}
 

@@ -150,7 +150,16 @@ class Chain:
             rates=tuple(rates[name] for name in self.states),
             quantities=self._ordered(provided, symbols["q"]),
             scales=tuple(state.scale * self.units.factor(state.unit) for state in self.states.values()),
+            positive=frozenset(
+                {symbols["x"][name] for name, state in self.states.items() if state.positive}
+                | {symbol for symbol in parameters if self._is_positive(symbol.name)}
+            ),
+            origins={name: f"stage {stage!r}" for name, stage in self.owner.items()},
         )
+
+    def _is_positive(self, parameter: str) -> bool:
+        """Whether a parameter's whole range is above zero."""
+        return parameter in self.parameters and self.parameters[parameter].low > 0.0
 
     def parameter_values(self, parameters: ParameterSet) -> dict[str, float]:
         """Values for the engine: derived ones computed, all in the chain's units.

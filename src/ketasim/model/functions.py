@@ -18,7 +18,9 @@ def positive(value: Any) -> Any:
     Powers need a positive base, and a solver may undershoot zero by its
     tolerance: this keeps both true without a kink.
     """
-    return (value + sp.sqrt(value**2 + _FLOOR**2)) / 2
+    # Not value**2: SymPy would square each factor, powers and exponentials among them, anew.
+    square = sp.Mul(value, value, evaluate=False) if isinstance(value, sp.Expr) else value**2
+    return (value + sp.sqrt(square + _FLOOR**2)) / 2
 
 
 def hill(concentration: Any, half: Any, exponent: Any) -> Any:

@@ -25,9 +25,11 @@ class Glutamate(Stage):
     title: ClassVar[str] = "Glutamate and GABA"
     section: ClassVar[str] = "4"
     states: ClassVar[tuple[State, ...]] = (
-        State("glutamate_outside", "ratio", "extracellular glutamate", 1.0, 1.0),
+        State("glutamate_outside", "ratio", "extracellular glutamate", 1.0, 1.0, positive=True),
         State("glutamine_pool", "ratio", "astrocytic glutamine that refills release", 1.0, 1.0),
-        State("autoreceptor_tone", "ratio", "tone on presynaptic mGlu2/3 autoreceptors", 1.0, 1.0),
+        State(
+            "autoreceptor_tone", "ratio", "tone on presynaptic mGlu2/3 autoreceptors", 1.0, 1.0, positive=True
+        ),
         State("gaba_outside", "ratio", "extracellular GABA", 1.0, 1.0),
         State("mglur5_internalised", "ratio", "share of mGlu5 receptors taken inside", 0.1, 0.1),
     )

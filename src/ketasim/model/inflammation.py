@@ -24,7 +24,7 @@ class Inflammation(Stage):
     section: ClassVar[str] = "10"
     states: ClassVar[tuple[State, ...]] = (
         State("tnf_level", "ratio", "TNF in plasma", 1.0, 1.0),
-        State("il6_level", "ratio", "IL-6 in plasma", 1.0, 1.0),
+        State("il6_level", "ratio", "IL-6 in plasma", 1.0, 1.0, positive=True),
         State("crp_level", "ratio", "CRP in plasma", 1.0, 1.0),
         State("quinolinate_balance", "ratio", "quinolinate against kynurenate", 1.0, 1.0),
     )

@@ -23,9 +23,9 @@ class Neurotrophin(Stage):
     title: ClassVar[str] = "BDNF, TrkB, eEF2"
     section: ClassVar[str] = "6"
     states: ClassVar[tuple[State, ...]] = (
-        State("eef2_phosphorylated", "ratio", "phosphorylated eEF2", 1.0, 1.0),
+        State("eef2_phosphorylated", "ratio", "phosphorylated eEF2", 1.0, 1.0, positive=True),
         State("bdnf_released", "ratio", "released BDNF", 1.0, 1.0),
-        State("trkb_active", "ratio", "active TrkB", 1.0, 1.0),
+        State("trkb_active", "ratio", "active TrkB", 1.0, 1.0, positive=True),
         State("bdnf_in_plasma", "ratio", "BDNF in plasma", 1.0, 1.0),
     )
     reads: ClassVar[tuple[Reads, ...]] = (

@@ -1,8 +1,8 @@
-"""Sets a patient up and runs the chain for him.
+"""Sets patients up and runs the chain for them.
 
 A patient is a set of parameter values and a severity at entry. The illness load
 that gives this severity at rest is found, never written in; the run starts from
-that fixed point.
+that fixed point. Many patients are set up and run at once; one is a batch of one.
 """
 
 from __future__ import annotations
@@ -11,24 +11,28 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ketasim.dosing import Regimen
-from ketasim.engine.reference import DEFAULT_RTOL, ReferenceEngine, Solution
+from ketasim.engine import DEFAULT_RTOL, Batch, VectorEngine, find_rests, grows
 from ketasim.engine.schedule import Bolus, Infusion, InputPath, Reset, Schedule
-from ketasim.engine.steady import fixed_point, fixed_point_at, growth_rate
 from ketasim.errors import ModelError, SolverError, unknown_name
-from ketasim.model.administration import events_of
+from ketasim.model.administration import INFUSED, events_of
 from ketasim.model.chain import Chain
 from ketasim.model.clamp import Clamp
 from ketasim.model.parameters import ParameterSet
 from ketasim.model.symptoms import affective_load_at
 
-__all__ = ["Patient", "Run", "Simulator"]
+__all__ = ["Case", "Patient", "Run", "Simulator", "Wanted"]
 
 FloatArray = npt.NDArray[np.float64]
+_T = TypeVar("_T")
+
+#: The state that is the mood, and the parameter that is found from it.
+_MOOD, _LOAD = "affective_load", "illness_load"
 
 #: Severities, in points, at which the typical patient is solved as a start for others.
 _ANCHOR_STEP = 5.0
@@ -39,6 +43,11 @@ _LARGEST_GROWTH = 1.0 / (2.0 * 8766.0)
 
 #: Time after which an undisturbed person has settled: five years.
 _RELAXATION_H = 5.0 * 8766.0
+
+_NOT_FOUND = (
+    "no drug-free steady state was found for this parameter set. "
+    "A parameter is probably far outside its range: compare with 'ketasim list parameters'."
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,50 @@ class Patient:
     parameters: ParameterSet
     state: FloatArray
     life_stress: float = 0.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A patient to be set up.
+
+    Parameters
+    ----------
+    parameters : ParameterSet
+        His values; the illness load among them is replaced.
+    severity : float
+        Latent severity at rest, in points.
+    life_stress : float
+        Life stress at entry, in standard deviations.
+    """
+
+    parameters: ParameterSet
+    severity: float
+    life_stress: float = 0.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run to be made.
+
+    Parameters
+    ----------
+    patient : Patient
+        At rest at ``times_h[0]``.
+    regimen : Regimen
+        His doses.
+    times_h : array, shape (n_times,)
+        Output times in hours, increasing.
+    inputs : mapping of str to InputPath
+        Outside inputs over time, in hours and in the units of the inputs.
+    clamps : sequence of Clamp
+        Quantities to hold.
+    """
+
+    patient: Patient
+    regimen: Regimen
+    times_h: FloatArray
+    inputs: Mapping[str, InputPath] = field(default_factory=dict)
+    clamps: Sequence[Clamp] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +134,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Simulator:
-    """Runs a chain for one patient after another.
+    """Runs a chain for patients.
 
     Parameters
     ----------
@@ -94,13 +147,20 @@ class Simulator:
     chain: Chain
     rtol: float = DEFAULT_RTOL
     _anchors: dict[float, tuple[FloatArray, float]] = field(default_factory=dict, repr=False)
-    _engines: dict[tuple[str, ...], ReferenceEngine] = field(default_factory=dict, repr=False)
+    _engines: dict[tuple[str, ...], VectorEngine] = field(default_factory=dict, repr=False)
 
-    def engine(self, clamped: tuple[str, ...] = ()) -> ReferenceEngine:
+    def engine(self, clamped: tuple[str, ...] = ()) -> VectorEngine:
         """The solver, with clamps on some quantities compiled in."""
         if clamped not in self._engines:
-            self._engines[clamped] = ReferenceEngine(self.chain.system.with_clamps(clamped))
+            system = self.chain.system.with_clamps(clamped)
+            forced = [name for name in INFUSED if name in self.chain.states]
+            self._engines[clamped] = VectorEngine(system, tuple(forced), hour=self._time)
         return self._engines[clamped]
+
+    @cached_property
+    def _search(self) -> VectorEngine:
+        """The equations with the mood given and the illness load sought."""
+        return VectorEngine(self.chain.system.exchanged(_MOOD, _LOAD), hour=self._time)
 
     @cached_property
     def _factors(self) -> dict[str, float]:
@@ -119,14 +179,26 @@ class Simulator:
         self, parameters: ParameterSet, life_stress: float = 0.0, guess: FloatArray | None = None
     ) -> FloatArray:
         """Resting state for given parameters, in the chain's units."""
-        values = self.chain.parameter_values(parameters)
-        inputs = {**self.chain.input_defaults(), "life_stress": life_stress}
+        engine, row = self.engine(), self._row(parameters)
+        inputs = self._inputs([life_stress])
         start = self.chain.healthy_guess() if guess is None else guess
-        return fixed_point(self.engine(), values, inputs, start, relaxation=_RELAXATION_H * self._time)
+        rests = find_rests(engine, row, inputs, start[None])
+        if not rests.found[0]:
+            # Let him settle for years, and look again from there.
+            times = np.array([0.0, _RELAXATION_H * self._time])
+            defaults = {name: float(value[0]) for name, value in inputs.items()}
+            settled = engine.solve(Batch(row, start[None], [Schedule()], [times]), defaults)
+            if 0 in settled.failures:
+                raise SolverError(_NOT_FOUND)
+            rests = find_rests(engine, row, inputs, settled.values[0][-1:])
+        if not rests.found[0]:
+            raise SolverError(_NOT_FOUND)
+        found: FloatArray = rests.states[0]
+        return found
 
     def healthy(self, parameters: ParameterSet) -> Patient:
         """A person without illness load."""
-        well = parameters.with_values({"illness_load": 0.0})
+        well = parameters.with_values({_LOAD: 0.0})
         return Patient(well, self.rest(well))
 
     def depressed(self, parameters: ParameterSet, severity: float, life_stress: float = 0.0) -> Patient:
@@ -134,12 +206,8 @@ class Simulator:
 
         Parameters
         ----------
-        parameters : ParameterSet
-            His values; the illness load among them is replaced.
-        severity : float
-            Latent severity at rest, in points.
-        life_stress : float
-            Life stress at entry, in standard deviations.
+        parameters, severity, life_stress
+            As for :class:`Wanted`.
 
         Returns
         -------
@@ -152,55 +220,118 @@ class Simulator:
         SolverError
             If no illness load gives it, or it is not stable.
         """
-        maximum = parameters["severity_maximum"].value
-        if not 0.0 < severity < maximum:
-            raise ModelError(
-                f"{severity:g} points cannot be a resting severity, which lies between 0 and {maximum:g}; "
-                "choose a severity between 2 and 55."
-            )
-        state, load = self._anchor(severity)
-        try:
-            state, load = self._at_severity(parameters, severity, life_stress, state, load)
-        except SolverError:
-            state, load = self._climbed(parameters, severity, life_stress)
-        own = parameters.with_values({"illness_load": load})
-        inputs = {**self.chain.input_defaults(), "life_stress": life_stress}
-        growth = growth_rate(self.engine(), self.chain.parameter_values(own), inputs, state)
-        if growth * self._time > _LARGEST_GROWTH:
-            raise SolverError(
-                f"a resting severity of {severity:.3g} points is not stable for this parameter set: it would "
-                "tip to health or to a worse episode. Choose another severity, or less feedback from mood."
-            )
-        return Patient(own, state, life_stress)
+        return _or_raise(self.depressed_many([Wanted(parameters, severity, life_stress)])[0])
+
+    def depressed_many(self, wanted: Sequence[Wanted]) -> list[Patient | SolverError]:
+        """Patients whose resting severities are as given.
+
+        Parameters
+        ----------
+        wanted : sequence of Wanted
+            Who.
+
+        Returns
+        -------
+        list of Patient or SolverError
+            An error where no illness load gives the severity, or it is not stable.
+
+        Raises
+        ------
+        ModelError
+            If a severity is off the scale.
+        """
+        if not wanted:
+            return []
+        for item in wanted:
+            maximum = item.parameters["severity_maximum"].value
+            if not 0.0 < item.severity < maximum:
+                raise ModelError(
+                    f"{item.severity:g} points cannot be a resting severity, which lies between 0 and "
+                    f"{maximum:g}; choose a severity between 2 and 55."
+                )
+        anchors = [self._anchor(item.severity) for item in wanted]
+        states, loads, found = self._at_severity(wanted, anchors)
+        for i in np.flatnonzero(~found).tolist():
+            climbed = self._climbed(wanted[i])
+            if climbed is not None:
+                (states[i], loads[i]), found[i] = climbed, True
+        owns = [
+            item.parameters.with_values({_LOAD: float(load)})
+            for item, load in zip(wanted, loads, strict=True)
+        ]
+        rows = np.concatenate([self._row(own) for own in owns])
+        inputs = self._inputs([item.life_stress for item in wanted])
+        unstable = grows(self.engine(), rows, inputs, states, _LARGEST_GROWTH / self._time)
+        results: list[Patient | SolverError] = []
+        for i, item in enumerate(wanted):
+            if not found[i]:
+                results.append(SolverError(_NOT_FOUND))
+            elif unstable[i]:
+                results.append(
+                    SolverError(
+                        f"a resting severity of {item.severity:.3g} points is not stable for this parameter "
+                        "set: it would tip to health or to a worse episode. Choose another severity, or less "
+                        "feedback from mood."
+                    )
+                )
+            else:
+                results.append(Patient(owns[i], states[i], item.life_stress))
+        return results
 
     def _anchor(self, severity: float) -> tuple[FloatArray, float]:
         """Resting state and load of the typical patient near a severity: where a search starts."""
         near = min(max(_ANCHOR_STEP, round(severity / _ANCHOR_STEP) * _ANCHOR_STEP), _HIGHEST_ANCHOR)
         if near not in self._anchors:
-            self._anchors[near] = self._climbed(self.chain.parameters, near, 0.0)
+            climbed = self._climbed(Wanted(self.chain.parameters, near))
+            if climbed is None:
+                raise SolverError(_NOT_FOUND)
+            self._anchors[near] = climbed
         return self._anchors[near]
 
-    def _climbed(
-        self, parameters: ParameterSet, severity: float, life_stress: float
-    ) -> tuple[FloatArray, float]:
-        """Walk from health to a severity in small steps."""
-        state, load = self.healthy(parameters).state, 0.0
-        for level in [*np.arange(_ANCHOR_STEP, severity, _ANCHOR_STEP), severity]:
-            state, load = self._at_severity(parameters, float(level), life_stress, state, load)
-        return state, load
+    def _climbed(self, wanted: Wanted) -> tuple[FloatArray, float] | None:
+        """Walk from health to a severity in small steps; nothing if the way is lost."""
+        try:
+            place = self.healthy(wanted.parameters).state, 0.0
+        except SolverError:
+            return None
+        for level in [*np.arange(_ANCHOR_STEP, wanted.severity, _ANCHOR_STEP), wanted.severity]:
+            step = Wanted(wanted.parameters, float(level), wanted.life_stress)
+            states, loads, found = self._at_severity([step], [place])
+            if not found[0]:
+                return None
+            place = states[0], float(loads[0])
+        return place
 
     def _at_severity(
-        self, parameters: ParameterSet, severity: float, life_stress: float, state: FloatArray, load: float
-    ) -> tuple[FloatArray, float]:
-        maximum = parameters["severity_maximum"].value
-        return fixed_point_at(
-            self.engine(),
-            self.chain.parameter_values(parameters),
-            {**self.chain.input_defaults(), "life_stress": life_stress},
-            state,
-            held=("affective_load", affective_load_at(severity, maximum)),
-            free=("illness_load", load),
-        )
+        self, wanted: Sequence[Wanted], starts: Sequence[tuple[FloatArray, float]]
+    ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+        """Resting states and loads at given severities, and which were found."""
+        program = self._search.program
+        mood = self.engine().program.state_names.index(_MOOD)
+        rows = np.empty((len(wanted), len(program.parameters)))
+        guesses = np.array([state for state, _ in starts])
+        guesses[:, mood] = [load for _, load in starts]
+        moods = np.empty(len(wanted))
+        for i, item in enumerate(wanted):
+            values = self.chain.parameter_values(item.parameters)
+            maximum = item.parameters["severity_maximum"].value
+            moods[i] = values[_MOOD] = affective_load_at(item.severity, maximum)
+            rows[i] = [values[name] for name in program.parameters]
+        rests = find_rests(self._search, rows, self._inputs([item.life_stress for item in wanted]), guesses)
+        loads = rests.states[:, mood].copy()
+        rests.states[:, mood] = moods
+        return rests.states, loads, rests.found
+
+    def _row(self, parameters: ParameterSet) -> FloatArray:
+        """Parameters as the engine takes them, shape (1, parameters)."""
+        values = self.chain.parameter_values(parameters)
+        return np.array([[values[name] for name in self.engine().program.parameters]])
+
+    def _inputs(self, life_stress: Sequence[float]) -> dict[str, FloatArray]:
+        """Every input of some patients at rest."""
+        count = len(life_stress)
+        inputs = {name: np.full(count, value) for name, value in self.chain.input_defaults().items()}
+        return inputs | {"life_stress": np.array(life_stress, dtype=np.float64)}
 
     def baseline(self, patient: Patient) -> dict[str, float]:
         """Every quantity at rest, in its shown unit."""
@@ -208,11 +339,12 @@ class Simulator:
 
     def _read_outs(self, patient: Patient, inputs: Mapping[str, float]) -> dict[str, float]:
         """Every quantity at the resting state, without clamps; inputs in the chain's units."""
-        values = self.chain.parameter_values(patient.parameters)
-        _, _, read_outs = self.engine().functions(values, {**self.chain.input_defaults(), **inputs})
-        names = [symbol.name for symbol in self.chain.system.quantities]
-        found = zip(names, read_outs(patient.state.tolist()), strict=True)
-        return {name: float(value) / self._factors[name] for name, value in found}
+        engine = self.engine()
+        batch = Batch(self._row(patient.parameters), patient.state[None], [Schedule()], [np.zeros(1)])
+        defaults = {**self.chain.input_defaults(), **inputs}
+        names = tuple(self._factors)
+        values = engine.solve(batch, defaults, outputs=names).values[0][0]
+        return {name: float(value) / self._factors[name] for name, value in zip(names, values, strict=True)}
 
     def run(
         self,
@@ -226,16 +358,8 @@ class Simulator:
 
         Parameters
         ----------
-        patient : Patient
-            At rest at ``times_h[0]``.
-        regimen : Regimen
-            His doses.
-        times_h : array, shape (n_times,)
-            Output times in hours, increasing.
-        inputs : mapping of str to InputPath, optional
-            Outside inputs over time, in hours and in the units of the inputs.
-        clamps : sequence of Clamp
-            Quantities to hold.
+        patient, regimen, times_h, inputs, clamps
+            As for :class:`Case`.
 
         Returns
         -------
@@ -248,41 +372,99 @@ class Simulator:
         SolverError
             If the equations cannot be solved.
         """
-        weight = patient.parameters["weight"].value
-        administrations = regimen.administrations(weight)
+        return _or_raise(self.run_many([Case(patient, regimen, times_h, inputs or {}, clamps)])[0])
+
+    def run_many(
+        self, cases: Sequence[Case], quantities: Sequence[str] | None = None, workers: int = 1
+    ) -> list[Run | SolverError]:
+        """Simulate patients.
+
+        Parameters
+        ----------
+        cases : sequence of Case
+            Who, and what happens to them; all with clamps on the same quantities.
+        quantities : sequence of str, optional
+            What is wanted; default: every quantity.
+        workers : int
+            Threads.
+
+        Returns
+        -------
+        list of Run or SolverError
+            An error where the equations cannot be solved.
+
+        Raises
+        ------
+        ModelError
+            If an input or a quantity does not exist, or two clamps hold one quantity at once.
+        """
+        if not cases:
+            return []
+        clamped = {tuple(sorted({clamp.quantity for clamp in case.clamps})) for case in cases}
+        if len(clamped) > 1:
+            raise ModelError("clamps: cases that run together must hold the same quantities.")
+        engine = self.engine(clamped.pop())
+        defaults = dict.fromkeys((symbol.name for symbol in engine.system.inputs), 0.0)
+        defaults |= self.chain.input_defaults()
+        names = tuple(self._factors) if quantities is None else tuple(quantities)
+        solutions = engine.solve(self._batch(cases), defaults, self.rtol, names, workers)
+        results: list[Run | SolverError] = []
+        for i, case in enumerate(cases):
+            if i in solutions.failures:
+                results.append(SolverError(solutions.failures[i]))
+                continue
+            columns = solutions.values[i].T
+            shown = {name: values / self._factors[name] for name, values in zip(names, columns, strict=True)}
+            if case.clamps:
+                # As with a bolus: a value at the time at which a clamp begins is the one before it.
+                before = self._before(case)
+                for name in names:
+                    shown[name][0] = before[name]
+            times = np.asarray(case.times_h, dtype=np.float64)
+            results.append(Run(times, shown, int(solutions.steps[i])))
+        return results
+
+    def _before(self, case: Case) -> dict[str, float]:
+        """Every quantity just before the first instant."""
+        start = float(case.times_h[0]) * self._time
+        return self._read_outs(
+            case.patient, {name: path.at(start) for name, path in self._outside(case).items()}
+        )
+
+    def _batch(self, cases: Sequence[Case]) -> Batch:
+        rows: dict[int, FloatArray] = {}
+        for case in cases:
+            key = id(case.patient.parameters)
+            if key not in rows:
+                rows[key] = self._row(case.patient.parameters)
+        return Batch(
+            np.concatenate([rows[id(case.patient.parameters)] for case in cases]),
+            np.array([case.patient.state for case in cases]),
+            [self._schedule(case) for case in cases],
+            [np.asarray(case.times_h, dtype=np.float64) * self._time for case in cases],
+        )
+
+    def _outside(self, case: Case) -> dict[str, InputPath]:
+        """Outside inputs over time, in the chain's units."""
+        given = {"life_stress": InputPath((float(case.times_h[0]),), (case.patient.life_stress,))}
+        return {name: self._scaled(name, path) for name, path in {**given, **case.inputs}.items()}
+
+    def _schedule(self, case: Case) -> Schedule:
+        """All that happens in a run, in the chain's units."""
+        patient = case.patient
+        administrations = case.regimen.administrations(patient.parameters["weight"].value)
         plain = {name: patient.parameters[name].value for name in patient.parameters}
         boluses, infusions = events_of(administrations, plain)
-        given = {"life_stress": InputPath((float(times_h[0]),), (patient.life_stress,)), **(inputs or {})}
-        outside = {name: self._scaled(name, path) for name, path in given.items()}
-        clamp_paths, resets = self._clamped(patient, clamps, float(times_h[0]))
-        schedule = Schedule(
+        clamp_paths, resets = self._clamped(patient, case.clamps, float(case.times_h[0]))
+        return Schedule(
             boluses=[Bolus(b.state, b.time * self._time, b.amount * self._amount) for b in boluses],
             infusions=[
                 Infusion(i.state, i.start * self._time, i.end * self._time, i.amount * self._amount)
                 for i in infusions
             ],
-            inputs=outside | clamp_paths,
+            inputs=self._outside(case) | clamp_paths,
             resets=resets,
         )
-        engine = self.engine(tuple(sorted({clamp.quantity for clamp in clamps})))
-        defaults = self.chain.input_defaults()
-        defaults |= {symbol.name: 0.0 for symbol in engine.system.inputs if symbol.name not in defaults}
-        solution = engine.solve(
-            self.chain.parameter_values(patient.parameters),
-            patient.state,
-            schedule,
-            np.asarray(times_h, dtype=np.float64) * self._time,
-            defaults,
-            self.rtol,
-        )
-        run = self._shown(solution)
-        if clamps:
-            # As with a bolus: a value at the time at which a clamp begins is the one before it.
-            start = float(solution.times[0])
-            before = self._read_outs(patient, {name: path.at(start) for name, path in outside.items()})
-            for name, value in before.items():
-                run.quantities[name][0] = value
-        return run
 
     def _scaled(self, name: str, path: InputPath) -> InputPath:
         """A path in the chain's units."""
@@ -291,13 +473,6 @@ class Simulator:
         factor = self.chain.units.factor(self.chain.inputs[name].unit)
         times = tuple(time * self._time for time in path.times)
         return InputPath(times, tuple(value * factor for value in path.values))
-
-    def _shown(self, solution: Solution) -> Run:
-        return Run(
-            solution.times / self._time,
-            {name: values / self._factors[name] for name, values in solution.quantities.items()},
-            solution.steps,
-        )
 
     def _clamped(
         self, patient: Patient, clamps: Iterable[Clamp], start: float
@@ -342,3 +517,9 @@ def _by_quantity(clamps: Iterable[Clamp]) -> dict[str, list[Clamp]]:
             )
         group.append(clamp)
     return groups
+
+
+def _or_raise(found: _T | SolverError) -> _T:
+    if isinstance(found, SolverError):
+        raise found
+    return found

@@ -33,6 +33,8 @@ class State:
         A typical size in ``unit``; the solver's absolute tolerance follows it.
     healthy : float
         First guess of the healthy resting value, in ``unit``.
+    positive : bool
+        Whether it is above zero for good, so that equations may take powers of it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class State:
     label: str
     scale: float = 1.0
     healthy: float = 0.0
+    positive: bool = False
 
 
 @dataclass(frozen=True)

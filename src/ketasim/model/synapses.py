@@ -26,9 +26,9 @@ class Synapses(Stage):
     title: ClassVar[str] = "Synapses"
     section: ClassVar[str] = "8"
     states: ClassVar[tuple[State, ...]] = (
-        State("spine_precursors", "ratio", "proteins ready for new spines", 1.0, 1.0),
-        State("nascent", "ratio", "nascent spines", 0.1, 0.15),
-        State("mature", "ratio", "mature spines", 1.0, 0.85),
+        State("spine_precursors", "ratio", "proteins ready for new spines", 1.0, 1.0, positive=True),
+        State("nascent", "ratio", "nascent spines", 0.1, 0.15, positive=True),
+        State("mature", "ratio", "mature spines", 1.0, 0.85, positive=True),
     )
     reads: ClassVar[tuple[Reads, ...]] = (
         Reads("synaptic_protein", "ratio", "healthy"),

@@ -23,10 +23,10 @@ class Translation(Stage):
     title: ClassVar[str] = "mTORC1 and translation"
     section: ClassVar[str] = "7"
     states: ClassVar[tuple[State, ...]] = (
-        State("mtorc1_active", "ratio", "active mTORC1", 1.0, 1.0),
-        State("rheb_feedback", "ratio", "feedback on mTORC1 through Rheb", 1.0, 1.0),
+        State("mtorc1_active", "ratio", "active mTORC1", 1.0, 1.0, positive=True),
+        State("rheb_feedback", "ratio", "feedback on mTORC1 through Rheb", 1.0, 1.0, positive=True),
         State("translation_activity", "ratio", "synaptic translation", 1.0, 1.0),
-        State("protein_pool", "ratio", "pool of synaptic proteins", 1.0, 1.0),
+        State("protein_pool", "ratio", "pool of synaptic proteins", 1.0, 1.0, positive=True),
         State("glua1_on_surface", "ratio", "surface GluA1", 1.0, 1.0),
     )
     reads: ClassVar[tuple[Reads, ...]] = (
