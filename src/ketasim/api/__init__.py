@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
+from ketasim.api.export import export_sbml
 from ketasim.api.options import ILLNESS, Progress
 from ketasim.api.regimens import Course, simulate_regimen
 from ketasim.api.studies import TrialResult, simulate_study
@@ -14,7 +15,16 @@ from ketasim.dosing import Regimen
 from ketasim.errors import StudyError
 from ketasim.trials import Study, shipped_studies
 
-__all__ = ["ILLNESS", "Course", "Progress", "TrialResult", "simulate", "simulate_regimen", "simulate_study"]
+__all__ = [
+    "ILLNESS",
+    "Course",
+    "Progress",
+    "TrialResult",
+    "export_sbml",
+    "simulate",
+    "simulate_regimen",
+    "simulate_study",
+]
 
 
 @overload

@@ -131,20 +131,44 @@ def simulate_regimen(
     DoseError, ModelError, UnitError
         If something given cannot be used; says what and the nearest valid choice.
     """
+    length = length_h(days)
+    simulator, regimen, patient = prepare(
+        regimen,
+        weight=weight,
+        illness=illness,
+        severity=severity,
+        parameters=parameters,
+        set=set,
+        units=units,
+        rtol=rtol,
+    )
+    chain, first = simulator.chain, regimen.first_start_h or 0.0
+    wanted = [_time_at(text, length) for text in texts(at, "--at")]
+    wished = (clamp,) if isinstance(clamp, str) else clamp
+    clamps = [_clamp(item, chain, first) for item in wished]
+    times = output_times(regimen, first + length, [first, *(first + time for time in wanted)])
+    run = simulator.run(patient, regimen, times, clamps=clamps)
+    return _labelled(run, regimen, chain, scoring.ScoringParameters.from_table(chain.parameters), illness)
+
+
+def prepare(
+    regimen: Regimen | str,
+    *,
+    weight: str,
+    illness: str,
+    severity: float,
+    parameters: ParameterSet | None = None,
+    set: Mapping[str, str] | None = None,
+    units: UnitSystem | None = None,
+    rtol: float = DEFAULT_RTOL,
+) -> tuple[Simulator, Regimen, Patient]:
+    """Read what is given and set the person up; see :func:`simulate_regimen`."""
     _check_types(regimen, weight, illness, severity, rtol, set)
     regimen = parse_regimen(regimen) if isinstance(regimen, str) else regimen
     chosen = _chosen_parameters(parameters, set or {}, weight)
     chain = build_chain(parameters=chosen, units=DEFAULT_SYSTEM if units is None else units)
     simulator = Simulator(chain, rtol)
-    length = length_h(days)
-    first = regimen.first_start_h or 0.0
-    wanted = [_time_at(text, length) for text in texts(at, "--at")]
-    wished = (clamp,) if isinstance(clamp, str) else clamp
-    clamps = [_clamp(item, chain, first) for item in wished]
-    patient = _resting(simulator, chosen, illness, severity)
-    times = output_times(regimen, first + length, [first, *(first + time for time in wanted)])
-    run = simulator.run(patient, regimen, times, clamps=clamps)
-    return _labelled(run, regimen, chain, scoring.ScoringParameters.from_table(chosen), illness)
+    return simulator, regimen, _resting(simulator, chosen, illness, severity)
 
 
 def _labelled(

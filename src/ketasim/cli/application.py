@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from ketasim.cli.calibrate import calibrate_model
 from ketasim.cli.console import INTERRUPTED, REFUSED, complain, describe
 from ketasim.cli.emergent import emergent
+from ketasim.cli.export import export
 from ketasim.cli.listing import list_items
 from ketasim.cli.run import run
 from ketasim.cli.simulate import RegimenCommand, simulate
@@ -79,6 +80,7 @@ app.command(
 app.command("list", epilog="Example: ketasim list parameters --json")(list_items)
 app.command("emergent", epilog="Example: ketasim emergent --only onset")(emergent)
 app.command("calibrate", epilog="Example: ketasim calibrate biology --workers 2")(calibrate_model)
+app.add_typer(export, name="export")
 app.command("new-study", epilog="Example: ketasim new-study mytrial --out mytrial.yaml")(new_study)
 app.command("check-study", epilog="Example: ketasim check-study mytrial.yaml")(check_study_file)
 app.command("schema", epilog="Example: ketasim schema > study.schema.json")(schema)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ketasim.api import Course
 
-__all__ = ["RegimenCommand", "simulate"]
+__all__ = ["RegimenCommand", "assignments", "simulate"]
 
 #: What the table shows of each stage; --json has all.
 _MAIN = (
@@ -105,7 +105,7 @@ def simulate(
     if figure is not None:
         _check_figure(figure)
     times = [part.strip() for text in at or () for part in text.split(",")]
-    changed = _assignments(set_ or [])
+    changed = assignments(set_ or [])
     with computable("--set " + "; ".join(set_) if set_ else ""):
         course = simulate_regimen(
             regimen, days=days, weight=weight, illness=illness, set=changed, clamp=clamp or (), at=times
@@ -125,7 +125,8 @@ def simulate(
     )
 
 
-def _assignments(texts: list[str]) -> dict[str, str]:
+def assignments(texts: list[str]) -> dict[str, str]:
+    """Read ``name=value unit`` texts."""
     found: dict[str, str] = {}
     for text in texts:
         name, sign, value = (part.strip() for part in text.partition("="))

@@ -440,7 +440,7 @@ class Simulator:
         return Batch(
             np.concatenate([rows[id(case.patient.parameters)] for case in cases]),
             np.array([case.patient.state for case in cases]),
-            [self._schedule(case) for case in cases],
+            [self.schedule(case) for case in cases],
             [np.asarray(case.times_h, dtype=np.float64) * self._time for case in cases],
         )
 
@@ -449,7 +449,7 @@ class Simulator:
         given = {"life_stress": InputPath((float(case.times_h[0]),), (case.patient.life_stress,))}
         return {name: self._scaled(name, path) for name, path in {**given, **case.inputs}.items()}
 
-    def _schedule(self, case: Case) -> Schedule:
+    def schedule(self, case: Case) -> Schedule:
         """All that happens in a run, in the chain's units."""
         patient = case.patient
         administrations = case.regimen.administrations(patient.parameters["weight"].value)

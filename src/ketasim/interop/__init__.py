@@ -1,0 +1,8 @@
+"""The model in other people's formats."""
+
+from __future__ import annotations
+
+from ketasim.interop.sbml import Description, sbml_document
+from ketasim.interop.sbml_chain import chain_document
+
+__all__ = ["Description", "chain_document", "sbml_document"]
