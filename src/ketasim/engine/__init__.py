@@ -7,6 +7,7 @@ the fallback of faster ones.
 from __future__ import annotations
 
 from ketasim.engine.codegen import GeneratedCode
+from ketasim.engine.gradient import Gradient, differentiate
 from ketasim.engine.reference import ReferenceEngine, Solution
 from ketasim.engine.schedule import Bolus, Infusion, InputPath, Reset, Schedule, Segment
 from ketasim.engine.steady import Rests, find_rests, grows
@@ -18,6 +19,7 @@ __all__ = [
     "Batch",
     "Bolus",
     "GeneratedCode",
+    "Gradient",
     "Infusion",
     "InputPath",
     "ReferenceEngine",
@@ -29,6 +31,7 @@ __all__ = [
     "Solutions",
     "System",
     "VectorEngine",
+    "differentiate",
     "find_rests",
     "grows",
 ]

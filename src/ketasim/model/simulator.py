@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ketasim.dosing import Regimen
-from ketasim.engine import DEFAULT_RTOL, Batch, VectorEngine, find_rests, grows
+from ketasim.engine import DEFAULT_RTOL, Batch, VectorEngine, differentiate, find_rests, grows
 from ketasim.engine.schedule import Bolus, Infusion, InputPath, Reset, Schedule
 from ketasim.errors import ModelError, SolverError, unknown_name
 from ketasim.model.administration import INFUSED, events_of
@@ -26,13 +26,16 @@ from ketasim.model.clamp import Clamp
 from ketasim.model.parameters import ParameterSet
 from ketasim.model.symptoms import affective_load_at
 
-__all__ = ["Case", "Patient", "Run", "Simulator", "Wanted"]
+__all__ = ["Case", "Patient", "Run", "Sensitivity", "Simulator", "Wanted"]
 
 FloatArray = npt.NDArray[np.float64]
 _T = TypeVar("_T")
 
 #: The state that is the mood, and the parameter that is found from it.
 _MOOD, _LOAD = "affective_load", "illness_load"
+
+#: Share of a parameter by which it is moved for a derivative.
+_MOVE = 1e-4
 
 #: Severities, in points, at which the typical patient is solved as a start for others.
 _ANCHOR_STEP = 5.0
@@ -130,6 +133,23 @@ class Run:
     times_h: FloatArray
     quantities: dict[str, FloatArray]
     steps: int
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """A run with the derivatives of its quantities.
+
+    Parameters
+    ----------
+    run : Run
+        The run itself.
+    derivatives : dict of str to dict of str to array, shape (n_times,)
+        For each parameter and quantity: change of the quantity, in its shown unit, over the
+        change of the parameter, in the unit of its table.
+    """
+
+    run: Run
+    derivatives: dict[str, dict[str, FloatArray]]
 
 
 @dataclass(frozen=True)
@@ -423,6 +443,73 @@ class Simulator:
             times = np.asarray(case.times_h, dtype=np.float64)
             results.append(Run(times, shown, int(solutions.steps[i])))
         return results
+
+    def gradient(
+        self, case: Case, names: Sequence[str], quantities: Sequence[str] | None = None
+    ) -> Sensitivity:
+        """Simulate a patient, and find how results follow his parameters.
+
+        The severity at rest stays as it is: for each change the illness load that gives it is
+        found anew. A person without illness load stays without.
+
+        Parameters
+        ----------
+        case : Case
+            Who, and what happens to him; without clamps.
+        names : sequence of str
+            Parameters.
+        quantities : sequence of str, optional
+            What is wanted; default: every quantity.
+
+        Returns
+        -------
+        Sensitivity
+
+        Raises
+        ------
+        ModelError
+            If a parameter or quantity does not exist, or is the illness load itself.
+        SolverError
+            If a patient has no rest, or a run fails.
+        """
+        own = case.patient.parameters
+        for name in names:
+            if name == _LOAD or name not in own:
+                raise ModelError(f"gradient: {unknown_name('parameter', name, set(own) - {_LOAD})}")
+        if case.clamps:
+            raise ModelError("gradient: leave out the clamps; a clamped run has no gradient here.")
+        wanted = tuple(self._factors) if quantities is None else tuple(quantities)
+        moves = [_MOVE * max(abs(own[name].value), 1e-6) for name in names]
+        sets = [
+            own.with_values({name: own[name].value + sign * move})
+            for name, move in zip(names, moves, strict=True)
+            for sign in (1.0, -1.0)
+        ]
+        cases = [replace(case, patient=patient) for patient in self._same_severity(case.patient, sets)]
+        found = differentiate(
+            self.engine(),
+            self._batch([case]),
+            self._batch(cases),
+            [2.0 * move for move in moves],
+            self.chain.input_defaults(),
+            self.rtol,
+            wanted,
+        )
+
+        def shown(values: FloatArray) -> dict[str, FloatArray]:
+            return {name: row / self._factors[name] for name, row in zip(wanted, values.T, strict=True)}
+
+        run = Run(np.asarray(case.times_h, dtype=np.float64), shown(found.values), 0)
+        return Sensitivity(run, dict(zip(names, map(shown, found.derivatives), strict=True)))
+
+    def _same_severity(self, patient: Patient, sets: Sequence[ParameterSet]) -> list[Patient]:
+        """Patients with other parameters who rest at the same severity."""
+        if patient.parameters[_LOAD].value == 0.0:
+            return [self.healthy(own) for own in sets]
+        severity = self.baseline(patient)["severity"]
+        stress = patient.life_stress
+        found = self.depressed_many([Wanted(own, severity, stress) for own in sets])
+        return [_or_raise(other) for other in found]
 
     def _before(self, case: Case) -> dict[str, float]:
         """Every quantity just before the first instant."""
