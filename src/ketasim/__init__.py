@@ -5,8 +5,9 @@ A research and teaching instrument, not for treating a person.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ketasim._lazy import lazy_loader
 
 if TYPE_CHECKING:
     from ketasim.api import Course, TrialResult, simulate, simulate_regimen, simulate_study
@@ -50,7 +51,7 @@ __all__ = [
     "simulate_study",
 ]
 
-#: Where each public name lives. Loading the model takes seconds, and `ketasim --help` must not wait for it.
+#: Where each public name lives. `ketasim --help` must not wait for the model.
 _HOMES = {
     "ketasim.api": ("Course", "TrialResult", "simulate", "simulate_regimen", "simulate_study"),
     "ketasim.dosing": ("Dose", "Regimen", "parse_regimen"),
@@ -71,20 +72,16 @@ _HOMES = {
 
 # Hidden from type checkers, which would else accept any misspelt name.
 if not TYPE_CHECKING:
+    _load = lazy_loader(__name__, _HOMES)
 
     def __getattr__(name: str) -> object:
-        """Load a public name when it is first used (PEP 562)."""
-        if name == "__version__":
-            from importlib.metadata import version
+        """Load a public name when it is first used."""
+        if name != "__version__":
+            return _load(name)
+        from importlib.metadata import version
 
-            value: object = version("ketasim")
-        else:
-            home = next((home for home, names in _HOMES.items() if name in names), None)
-            if home is None:
-                raise AttributeError(f"module 'ketasim' has no attribute {name!r}")
-            value = getattr(import_module(home), name)
-        globals()[name] = value
-        return value
+        globals()[name] = version("ketasim")
+        return globals()[name]
 
 
 def __dir__() -> list[str]:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-import pint
-
 from ketasim.errors import UnitError
 
 __all__ = [
@@ -29,6 +27,65 @@ __all__ = [
 #: their own: nothing in the model turns them into numbers, lengths or masses.
 BASE = ("[time]", "[substance]", "[length]", "[mass]", "[score]", "[blood_pressure]")
 
+#: What pint says about the units that the package itself uses: the factor to its base units, and the
+#: exponents of :data:`BASE`. pint takes longer to load than a person to simulate; it is asked about any
+#: other unit. A test compares each line with it.
+_USUAL: dict[str, tuple[float, tuple[float, ...]]] = {
+    "s": (1.0, (1, 0, 0, 0, 0, 0)),
+    "min": (60.0, (1, 0, 0, 0, 0, 0)),
+    "h": (3600.0, (1, 0, 0, 0, 0, 0)),
+    "hours": (3600.0, (1, 0, 0, 0, 0, 0)),
+    "d": (86400.0, (1, 0, 0, 0, 0, 0)),
+    "day": (86400.0, (1, 0, 0, 0, 0, 0)),
+    "days": (86400.0, (1, 0, 0, 0, 0, 0)),
+    "wk": (604800.0, (1, 0, 0, 0, 0, 0)),
+    "week": (604800.0, (1, 0, 0, 0, 0, 0)),
+    "weeks": (604800.0, (1, 0, 0, 0, 0, 0)),
+    "": (1.0, (0, 0, 0, 0, 0, 0)),
+    "ratio": (1.0, (0, 0, 0, 0, 0, 0)),
+    "%": (0.01, (0, 0, 0, 0, 0, 0)),
+    "probability": (1.0, (0, 0, 0, 0, 0, 0)),
+    "z_score": (1.0, (0, 0, 0, 0, 0, 0)),
+    "point": (1.0, (0, 0, 0, 0, 1, 0)),
+    "points": (1.0, (0, 0, 0, 0, 1, 0)),
+    "mmHg": (1.0, (0, 0, 0, 0, 0, 1)),
+    "kg": (1.0, (0, 0, 0, 1, 0, 0)),
+    "L": (0.0010000000000000002, (0, 0, 3, 0, 0, 0)),
+    "mL": (1.0000000000000002e-06, (0, 0, 3, 0, 0, 0)),
+    "uM": (0.0009999999999999998, (0, 1, -3, 0, 0, 0)),
+    "g/mol": (0.001, (0, -1, 0, 1, 0, 0)),
+    "mg/L": (0.0009999999999999998, (0, 0, -3, 1, 0, 0)),
+    "ng/mL": (1e-06, (0, 0, -3, 1, 0, 0)),
+    "1/h": (0.0002777777777777778, (-1, 0, 0, 0, 0, 0)),
+    "L/h": (2.7777777777777787e-07, (-1, 0, 3, 0, 0, 0)),
+    "mg/h": (2.7777777777777777e-10, (-1, 0, 0, 1, 0, 0)),
+    "1/min": (0.016666666666666666, (-1, 0, 0, 0, 0, 0)),
+    "1/min/mmHg": (0.016666666666666666, (-1, 0, 0, 0, 0, -1)),
+    "umol": (1e-06, (0, 1, 0, 0, 0, 0)),
+    "g": (0.001, (0, 0, 0, 1, 0, 0)),
+    "mg": (1e-06, (0, 0, 0, 1, 0, 0)),
+    "ug": (1e-09, (0, 0, 0, 1, 0, 0)),
+    "nmol": (1e-09, (0, 1, 0, 0, 0, 0)),
+    "mg/kg": (1e-06, (0, 0, 0, 0, 0, 0)),
+    "ug/kg": (1e-09, (0, 0, 0, 0, 0, 0)),
+    "umol/kg": (1e-06, (0, 1, 0, -1, 0, 0)),
+    "g/h": (2.7777777777777776e-07, (-1, 0, 0, 1, 0, 0)),
+    "g/min": (1.6666666666666667e-05, (-1, 0, 0, 1, 0, 0)),
+    "mg/min": (1.6666666666666667e-08, (-1, 0, 0, 1, 0, 0)),
+    "ug/h": (2.777777777777778e-13, (-1, 0, 0, 1, 0, 0)),
+    "ug/min": (1.6666666666666667e-11, (-1, 0, 0, 1, 0, 0)),
+    "umol/h": (2.7777777777777777e-10, (-1, 1, 0, 0, 0, 0)),
+    "umol/min": (1.6666666666666667e-08, (-1, 1, 0, 0, 0, 0)),
+    "nmol/h": (2.777777777777778e-13, (-1, 1, 0, 0, 0, 0)),
+    "nmol/min": (1.6666666666666667e-11, (-1, 1, 0, 0, 0, 0)),
+    "mg/kg/h": (2.7777777777777777e-10, (-1, 0, 0, 0, 0, 0)),
+    "mg/kg/min": (1.6666666666666667e-08, (-1, 0, 0, 0, 0, 0)),
+    "ug/kg/h": (2.777777777777778e-13, (-1, 0, 0, 0, 0, 0)),
+    "ug/kg/min": (1.6666666666666667e-11, (-1, 0, 0, 0, 0, 0)),
+    "umol/kg/h": (2.7777777777777777e-10, (-1, 1, 0, -1, 0, 0)),
+    "umol/kg/min": (1.6666666666666667e-08, (-1, 1, 0, -1, 0, 0)),
+}
+
 _OWN_UNITS = {"point": "score_point", "points": "score_point", "mmHg": "pressure_mmhg", "wk": "week"}
 _OWN_WORDS = re.compile(r"\b(" + "|".join(_OWN_UNITS) + r")\b")
 
@@ -38,6 +95,8 @@ _QUANTITY = re.compile(rf"^\s*({_NUMBER})\s*(.*?)\s*$")
 
 @cache
 def _registry() -> Any:
+    import pint
+
     registry: Any = pint.UnitRegistry(cache_folder=None)
     registry.define("score_point = [score]")
     registry.define("pressure_mmhg = [blood_pressure]")
@@ -51,6 +110,11 @@ def _registry() -> Any:
 @lru_cache(maxsize=4096)
 def _base(unit: str) -> tuple[float, tuple[float, ...]]:
     """Factor to pint's base units, and the exponents of :data:`BASE`."""
+    return _USUAL[unit] if unit in _USUAL else _by_pint(unit)
+
+
+def _by_pint(unit: str) -> tuple[float, tuple[float, ...]]:
+    """The same, read by pint."""
     try:
         known = _OWN_WORDS.sub(lambda word: _OWN_UNITS[word.group()], unit)
         quantity = _registry().Quantity(1.0, known or "dimensionless").to_base_units()

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from ketasim.dosing import parse_regimen
-from ketasim.engine import Batch, ReferenceEngine
-from ketasim.engine.schedule import InputPath
+from ketasim.engine import Batch, InputPath, ReferenceEngine
 from ketasim.interop import chain_document
 from ketasim.model import Simulator, build_chain
+from ketasim.model.clamp import Clamp
 from ketasim.model.parameters import load_parameters
 from ketasim.model.simulator import Case
 from ketasim.trials import Study, shipped_studies
@@ -20,10 +20,13 @@ from ketasim.trials import Study, shipped_studies
 roadrunner = pytest.importorskip("roadrunner")
 libsbml = pytest.importorskip("libsbml")
 
-#: All three solvers are asked for this, and agree to 1e-6.
+#: All three solvers are asked for this, and agree to AGREEMENT of each state's size. The factor
+#: between the two is what many steps and restarts may add up to.
 RTOL = 1e-10
-DAYS = 4.0
-STRESS = InputPath((0.0, 24.0, 48.0), (0.5, -1.0, 0.2))
+AGREEMENT = 1e-6
+
+#: Days that are simulated after the last dose.
+AFTER = 2
 
 
 @cache
@@ -31,28 +34,37 @@ def simulator() -> Simulator:
     return Simulator(build_chain())
 
 
-def case_of(regimen: str) -> Case:
+def case_of(regimen: str, *, after: int = AFTER, clamps: tuple[Clamp, ...] = ()) -> Case:
+    """A patient with a new life stress every day, until some days after his last dose."""
     patient = simulator().depressed(load_parameters(), 33.0, 0.5)
-    times = np.array([0.0, 0.5, 2.0 / 3.0, 1.0, 2.0, 6.0, 24.0, 50.0, 24.0 * DAYS])
-    return Case(patient, parse_regimen(regimen), times, {"life_stress": STRESS})
+    doses = parse_regimen(regimen)
+    days = int(max(dose.start_h for dose in doses.doses) // 24) + after
+    stress = np.random.default_rng(3).normal(size=days)
+    path = InputPath(tuple(24.0 * day for day in range(days)), tuple(stress.tolist()))
+    # Not at a later bolus: the package gives the value before it, and libRoadRunner the one after it.
+    early = [0.0, 0.5, 2.0 / 3.0, 1.0, 2.0, 6.0]
+    times = np.array([*early, *(24.0 * day + 1.5 for day in range(1, days))])
+    return Case(patient, doses, times, {"life_stress": path}, clamps)
 
 
 def by_roadrunner(case: Case) -> np.ndarray:
     """States at the times of a case but the first, shape (times, states)."""
     runner: Any = roadrunner.RoadRunner(chain_document(simulator(), case))
-    names = list(simulator().chain.states)
-    runner.integrator.maximum_num_steps = 1_000_000
-    runner.integrator.relative_tolerance = RTOL
-    # With less, CVODE's differences for the Jacobian are too coarse right after a dose.
-    runner.integrator.absolute_tolerance = 1e-10
+    integrator, names = runner.integrator, list(simulator().chain.states)
+    integrator.setValue("maximum_num_steps", 1_000_000)
+    integrator.setValue("relative_tolerance", RTOL)
+    # One for each state: a single number is multiplied by each state's value at each restart, and
+    # what is left of a drug after days makes a tolerance of 1e-50 out of it, which nothing meets.
+    integrator.setValue("absolute_tolerance", [1e-12] * len(names))
     return np.array(runner.simulate(times=case.times_h.tolist(), selections=names))[1:]
 
 
 def states_of(case: Case, by: str) -> np.ndarray:
     own = simulator()
-    engine = own.engine(())
+    engine = own.engine(tuple(sorted({clamp.quantity for clamp in case.clamps})))
     values = own.chain.parameter_values(case.patient.parameters)
-    defaults = own.chain.input_defaults()
+    defaults = dict.fromkeys((symbol.name for symbol in engine.system.inputs), 0.0)
+    defaults |= own.chain.input_defaults()
     if by == "reference":
         reference = ReferenceEngine(engine.system)
         solved = reference.solve(values, case.patient.state, own.schedule(case), case.times_h, defaults, RTOL)
@@ -62,22 +74,30 @@ def states_of(case: Case, by: str) -> np.ndarray:
     return engine.solve(batch, defaults, RTOL).values[0][1:]
 
 
-def shipped_regimens() -> list[str]:
-    """Every regimen of the shipped studies, each once."""
-    texts = {
-        arm.dosing.text for name in shipped_studies() for arm in Study.load(name).arms if arm.dosing.is_active
-    }
-    return sorted(texts)
+def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
+    size = np.maximum(np.abs(other).max(axis=0), np.array(simulator().engine(()).system.scales))
+    found: float = np.max(np.abs(one - other) / size)
+    return found
 
 
-@pytest.mark.parametrize("regimen", shipped_regimens())
-def test_three_solvers_agree_on_every_shipped_regimen(regimen: str) -> None:
+@cache
+def differences(regimen: str) -> tuple[float, float]:
+    """Of the kernels and of libRoadRunner from the reference; once for studies with one regimen."""
     case = case_of(regimen)
-    kernels, reference = states_of(case, "kernels"), states_of(case, "reference")
-    other = by_roadrunner(case)
-    size = np.maximum(np.abs(reference).max(axis=0), np.array(simulator().engine(()).system.scales))
-    assert np.max(np.abs(kernels - reference) / size) < 1e-6
-    assert np.max(np.abs(other - kernels) / size) < 1e-6
+    reference = states_of(case, "reference")
+    return (
+        largest_difference(states_of(case, "kernels"), reference),
+        largest_difference(by_roadrunner(case), reference),
+    )
+
+
+@pytest.mark.parametrize("study", shipped_studies())
+def test_three_solvers_agree_on_every_shipped_study(study: str) -> None:
+    """In the last arm with a drug: of a series of doses it has the largest."""
+    regimen = [arm.dosing.text for arm in Study.load(study).arms if arm.dosing.is_active][-1]
+    kernels, other = differences(regimen)
+    assert kernels < AGREEMENT
+    assert other < AGREEMENT
 
 
 @pytest.mark.parametrize(
@@ -85,32 +105,23 @@ def test_three_solvers_agree_on_every_shipped_regimen(regimen: str) -> None:
     [
         "0.5 mg/kg ketamine im",
         "50 mg ketamine oral",
-        "0.3 mg/kg ketamine iv bolus",
+        "0.3 mg/kg ketamine iv bolus, on days 1, 2",
         "0.045 mg/kg midazolam iv over 40 min",
         "0.25 mg/kg ketamine iv over 20 min; 0.25 mg/kg ketamine iv over 40 min, at 10 min",
     ],
 )
 def test_routes_and_overlaps_agree(regimen: str) -> None:
     case = case_of(regimen)
-    kernels = states_of(case, "kernels")
-    size = np.maximum(np.abs(kernels).max(axis=0), np.array(simulator().engine(()).system.scales))
-    assert np.max(np.abs(by_roadrunner(case) - kernels) / size) < 1e-6
+    assert largest_difference(by_roadrunner(case), states_of(case, "kernels")) < AGREEMENT
 
 
-def test_the_document_is_valid_and_says_its_units() -> None:
-    document = libsbml.readSBMLFromString(
-        chain_document(simulator(), case_of("0.5 mg/kg ketamine iv over 40 min"))
-    )
-    assert document.getNumErrors(libsbml.LIBSBML_SEV_ERROR) == 0
-    model = document.getModel()
-    assert model.getUnitDefinition(model.getTimeUnits()).getUnit(0).getMultiplier() == 3600.0
-    chain = simulator().chain
-    for name in (*chain.states, *chain.quantities, *chain.inputs):
-        assert model.getParameter(name).isSetName(), name
-    assert "source:" in model.getParameter("clearance").getNotesString()
-    # Two infusions' worth of changes (S and R at the end), and two changes of stress.
-    assert model.getNumEvents() == 3
-    assert model.getParameter("event_1_time").getValue() == pytest.approx(2.0 / 3.0)
+def test_a_clamped_state_and_a_clamped_quantity_agree() -> None:
+    clamps = (Clamp("spines_nascent", 0.3, 1.5, 20.0), Clamp("ampa_drive", None, 0.7, 30.0))
+    case = case_of("0.5 mg/kg ketamine iv over 40 min", clamps=clamps)
+    free = case_of("0.5 mg/kg ketamine iv over 40 min")
+    clamped = states_of(case, "kernels")
+    assert largest_difference(by_roadrunner(case), clamped) < AGREEMENT
+    assert largest_difference(states_of(free, "kernels"), clamped) > 0.01
 
 
 def test_moving_a_dose_needs_no_new_document() -> None:
@@ -122,5 +133,6 @@ def test_moving_a_dose_needs_no_new_document() -> None:
     moved = np.array(runner.simulate(times=[0.0, 7.5, 8.0], selections=["central_s"]))[:, 0]
     other: Any = roadrunner.RoadRunner(chain_document(simulator(), later))
     expected = np.array(other.simulate(times=[0.0, 7.5, 8.0], selections=["central_s"]))[:, 0]
+    # Both at libRoadRunner's default tolerance of 1e-6.
     assert moved == pytest.approx(expected, rel=1e-4)
     assert moved[1] > 1.0

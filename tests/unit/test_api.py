@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 from ketasim import Study, simulate
-from ketasim.api import Course, TrialResult, studies
+from ketasim.api import Course, TimeCourse, TrialResult, studies
 from ketasim.dosing import Regimen, parse_regimen
 from ketasim.errors import DoseError, KetasimError, ModelError, SolverError, StudyError, UnitError
 from ketasim.model.clamp import Clamp
@@ -65,9 +65,9 @@ def test_a_clamp_counts_from_the_first_dose() -> None:
 
 def made_up(values: list[float]) -> dict[str, Any]:
     """Summary of a course at 0, 1, 2, ... h."""
-    variable = xr.Variable(("replicate", "arm", "subject", "time"), [[[values]]], {"units": "ratio"})
-    data = xr.Dataset({"bdnf": variable}, coords={"time": np.arange(float(len(values)))})
-    return Course(Regimen(), data).summary(at=["90min"])["bdnf"]
+    bdnf = TimeCourse(np.array(values), "ratio", "BDNF", "made up")
+    times = np.arange(float(len(values)))
+    return Course(Regimen(), times, {"bdnf": bdnf}, "depressed").summary(at=["90min"])["bdnf"]
 
 
 def test_the_peak_is_the_largest_departure_whatever_its_sign() -> None:
@@ -180,7 +180,7 @@ def test_a_finished_run_says_so_and_how_it_was_made(tmp_path: Path, table_format
     assert {status for status, _ in states} == {"running"}
     manifest = RunFolder(out).read_manifest()
     assert manifest["status"] == "finished"
-    assert (manifest["parts_finished"], manifest["parts"]) == (8, 8)
+    assert (manifest["parts_finished"], manifest["parts"]) == (4, 4)
     assert (manifest["study"], manifest["seed"], manifest["subjects_per_arm"]) == ("singh2016", 9, 5)
     assert manifest["end_h"] == 480.0
     assert {"study_hash", "parameter_hash", "versions"} <= manifest.keys()
@@ -205,10 +205,10 @@ def test_a_run_that_is_stopped_keeps_what_is_finished(tmp_path: Path, cause: typ
     with pytest.raises(cause):
         simulate(Study.load("singh2016"), subjects=5, out=out, progress=stop)
     manifest = RunFolder(out).read_manifest()
-    assert (manifest["status"], manifest["parts_finished"], manifest["parts"]) == ("interrupted", 3, 8)
+    assert (manifest["status"], manifest["parts_finished"], manifest["parts"]) == ("interrupted", 3, 4)
     kept = RunFolder(out).read_outcomes()
-    # Chunks of 4 and 1: the last three that finish are those of subjects 11 to 20 without 11 to 14.
-    assert sorted(set(kept["subject"])) == [15, 16, 17, 18, 19, 20]
+    # A chunk an arm: the last three that finish are those of subjects 6 to 20.
+    assert sorted(set(kept["subject"])) == list(range(6, 21))
     assert not list((out / "outcomes").glob(".*"))
 
 

@@ -5,26 +5,42 @@ The command line calls only this.
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from ketasim.api.export import export_sbml
+from ketasim._lazy import lazy_loader
 from ketasim.api.options import ILLNESS, Progress
-from ketasim.api.regimens import Course, simulate_regimen
-from ketasim.api.studies import TrialResult, simulate_study
+from ketasim.api.regimens import Course, TimeCourse, simulate_regimen
 from ketasim.dosing import Regimen
 from ketasim.errors import StudyError
-from ketasim.trials import Study, shipped_studies
+from ketasim.trials.catalogue import shipped_studies
+
+if TYPE_CHECKING:
+    from ketasim.api.export import export_sbml
+    from ketasim.api.studies import TrialResult, simulate_study
+    from ketasim.trials import Study
 
 __all__ = [
     "ILLNESS",
     "Course",
     "Progress",
+    "TimeCourse",
     "TrialResult",
     "export_sbml",
     "simulate",
     "simulate_regimen",
     "simulate_study",
 ]
+
+
+# What one person does not need. Hidden from type checkers, which would else accept any misspelt name.
+if not TYPE_CHECKING:
+    __getattr__ = lazy_loader(
+        __name__,
+        {
+            "ketasim.api.export": ("export_sbml",),
+            "ketasim.api.studies": ("TrialResult", "simulate_study"),
+        },
+    )
 
 
 @overload
@@ -61,10 +77,15 @@ def simulate(what: Study | Regimen | str, **options: Any) -> TrialResult | Cours
     >>> round(float(course.trajectories["madrs"][0, 0, 0, 0]))
     33
     """
-    if isinstance(what, Study):
-        return simulate_study(what, **options)
-    if isinstance(what, str) and what in shipped_studies():
-        raise StudyError(f"{what!r} is a study and not a regimen: give Study.load({what!r}).")
-    if isinstance(what, str) and what.lower().endswith((".yaml", ".yml")):
-        raise StudyError(f"{what!r} is a file and not a regimen: give Study.load({what!r}).")
+    if isinstance(what, str):
+        if what in shipped_studies():
+            raise StudyError(f"{what!r} is a study and not a regimen: give Study.load({what!r}).")
+        if what.lower().endswith((".yaml", ".yml")):
+            raise StudyError(f"{what!r} is a file and not a regimen: give Study.load({what!r}).")
+    elif not isinstance(what, Regimen):
+        from ketasim.api.studies import simulate_study
+        from ketasim.trials import Study
+
+        if isinstance(what, Study):
+            return simulate_study(what, **options)
     return simulate_regimen(what, **options)

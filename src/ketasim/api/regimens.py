@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import xarray as xr
+import numpy as np
+import numpy.typing as npt
 
 from ketasim.api.options import ILLNESS, length_h, require, texts
 from ketasim.dosing import Regimen, parse_regimen
@@ -19,12 +21,25 @@ from ketasim.model.simulator import Patient, Run, Simulator
 from ketasim.model.summary import summarise_course
 from ketasim.model.times import output_times
 from ketasim.trials import scoring
-from ketasim.trials.typical import course_variable
 from ketasim.units import DEFAULT_SYSTEM, UnitSystem, parse_duration, parse_quantity
 
-__all__ = ["Course", "simulate_regimen"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Course", "TimeCourse", "simulate_regimen"]
+
+FloatArray = npt.NDArray[np.float64]
 
 _DEFAULT_SEVERITY = 33.0
+
+
+class TimeCourse(NamedTuple):
+    """One quantity of one person over time, with what it is."""
+
+    values: FloatArray  #: shape (times,), in ``unit``
+    unit: str
+    label: str
+    source: str  #: the stage of the model, or the layer, that it comes from
 
 
 @dataclass(frozen=True)
@@ -35,13 +50,37 @@ class Course:
     ----------
     regimen : Regimen
         What was given.
-    trajectories : xarray.Dataset
-        Dimensions ``replicate, arm, subject, time``; time in hours from the first dose;
-        one variable a quantity, with ``units``, ``long_name`` and ``source``.
+    times_h : array, shape (times,)
+        Hours from the first dose.
+    quantities : dict of str to TimeCourse
+        Every quantity, in the order of the chain.
+    illness : str
+        The state of health at the start.
     """
 
     regimen: Regimen
-    trajectories: xr.Dataset
+    times_h: FloatArray
+    quantities: dict[str, TimeCourse]
+    illness: str
+
+    @cached_property
+    def trajectories(self) -> xr.Dataset:
+        """The courses as an xarray Dataset.
+
+        Dimensions ``replicate, arm, subject, time``; time in hours from the first dose;
+        one variable a quantity, with ``units``, ``long_name`` and ``source``.
+        """
+        # Late: xarray takes longer to load than a person to simulate.
+        import xarray as xr
+
+        from ketasim.trials.typical import course_variable
+
+        data = {name: course_variable(*course) for name, course in self.quantities.items()}
+        coords = {"replicate": [0], "arm": ["regimen"], "subject": ["typical"], "time": self.times_h}
+        attributes = {"regimen": self.regimen.text, "illness": self.illness}
+        dataset = xr.Dataset(data, coords=coords, attrs=attributes)
+        dataset["time"].attrs = {"units": "h", "long_name": "time from the first dose"}
+        return dataset
 
     def summary(self, at: str | Sequence[str] = ()) -> dict[str, dict[str, Any]]:
         """Summarise every quantity.
@@ -61,13 +100,11 @@ class Course:
         UnitError
             If a time cannot be read or lies outside the simulated span.
         """
-        times = self.trajectories["time"].to_numpy()
-        wanted = {text: _time_at(text, float(times[-1])) for text in texts(at, "--at")}
-        found = {}
-        for name, variable in self.trajectories.data_vars.items():
-            values = variable.to_numpy().reshape(-1)
-            found[str(name)] = summarise_course(times, values, variable.attrs["units"], wanted)
-        return found
+        wanted = {text: _time_at(text, float(self.times_h[-1])) for text in texts(at, "--at")}
+        return {
+            name: summarise_course(self.times_h, course.values, course.unit, wanted)
+            for name, course in self.quantities.items()
+        }
 
 
 def _time_at(text: str, end_h: float) -> float:
@@ -178,19 +215,19 @@ def _labelled(
     # Nobody is blinded here, and without a drug there is nothing to hope for.
     open_label = scoring.Setting(open_label=float(regimen.is_active), allocation=float(regimen.is_active))
     hoped = scoring.expectation(run.times_h, run.quantities, regimen, open_label, numbers)
-    data = {
-        name: course_variable(run.quantities[name], item.shown_unit, item.label, f"stage {chain.owner[name]}")
+    times = run.times_h - (regimen.first_start_h or 0.0)
+    shown = times >= -1e-9
+    courses = {
+        name: TimeCourse(
+            run.quantities[name][shown], item.shown_unit, item.label, f"stage {chain.owner[name]}"
+        )
         for name, item in chain.quantities.items()
     }
     label = "belief of having the drug, open label"
-    data["belief"] = course_variable(hoped.belief, "ratio", label, "scoring")
+    courses["belief"] = TimeCourse(hoped.belief[shown], "ratio", label, "scoring")
     label = "points that expectancy takes from a scored MADRS, open label"
-    data["placebo"] = course_variable(hoped.placebo, "points", label, "scoring")
-    times = run.times_h - (regimen.first_start_h or 0.0)
-    coords = {"replicate": [0], "arm": ["regimen"], "subject": ["typical"], "time": times}
-    dataset = xr.Dataset(data, coords=coords, attrs={"regimen": regimen.text, "illness": illness})
-    dataset["time"].attrs = {"units": "h", "long_name": "time from the first dose"}
-    return Course(regimen, dataset.isel(time=times >= -1e-9))
+    courses["placebo"] = TimeCourse(hoped.placebo[shown], "points", label, "scoring")
+    return Course(regimen, times[shown], courses, illness)
 
 
 def _check_types(

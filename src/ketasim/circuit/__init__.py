@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ketasim._lazy import lazy_loader
 from ketasim.circuit.formulas import CLASSES, LOG_LIMIT, OUTPUTS, coefficient_names, log_ratio
 from ketasim.circuit.runs import NetworkRun, load_network_runs
 
@@ -26,11 +27,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Late, because Python warns when `python -m ketasim.circuit.surfaces` finds the module imported already,
-    # and because only the fit needs scipy.
-    if name in __all__:
-        from ketasim.circuit import surfaces
-
-        return getattr(surfaces, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Late, because Python warns when `python -m ketasim.circuit.surfaces` finds the module imported already,
+# and because only the fit needs scipy. Hidden from type checkers, which would else accept any misspelt name.
+if not TYPE_CHECKING:
+    __getattr__ = lazy_loader(
+        __name__,
+        {
+            "ketasim.circuit.surfaces": (
+                "Coefficient",
+                "Quality",
+                "Surfaces",
+                "fit_surfaces",
+                "write_parameters",
+            )
+        },
+    )

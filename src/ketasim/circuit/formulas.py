@@ -9,6 +9,7 @@ look as they do is told in ``docs/design/circuit-surfaces.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,41 +26,58 @@ CLASSES = ("pyramidal", "pv", "sst", "vip")
 LOG_LIMIT = 4.5
 
 # Complex arrays pass through as well: the fit takes its derivatives by the complex step.
-_Form = Callable[[Sequence[Any], Any, Any, Any, Any], Any]
+_Function = Callable[[Any], Any]
+_Power = Callable[[Any, Any], Any]
+_Form = Callable[[Sequence[Any], _Function, Any, Any, Any, Any], Any]
 
 
-def soft_limit(x: Any) -> Any:
-    """Smooth odd step ``x / sqrt(1 + x^2)``: slope 1 at zero, limits -1 and 1; on numbers or symbols."""
-    return x / (1.0 + x * x) ** 0.5
+def soft_limit(x: Any, power: _Power = pow) -> Any:
+    """Smooth odd step ``x / sqrt(1 + x^2)``: slope 1 at zero, limits -1 and 1.
+
+    Parameters
+    ----------
+    x : number, array or symbol
+        Where.
+    power : function
+        Takes a base and an exponent; the model has its own for symbols.
+    """
+    return x / power(1.0 + power(x, 2), 0.5)
 
 
-def _pyramidal(c: Sequence[Any], pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
+def _pyramidal(c: Sequence[Any], step: _Function, pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
     swing, by_sst, by_pyramidal, by_vip, collapse = c
-    balance = soft_limit(by_sst * sst + by_pyramidal * pyramidal - by_vip * vip)
+    balance = step(by_sst * sst + by_pyramidal * pyramidal - by_vip * vip)
     return swing * (balance - by_pyramidal * pyramidal) - collapse * pyramidal**4 * (1.0 - pv)
 
 
-def _pv(c: Sequence[Any], pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
+def _pv(c: Sequence[Any], step: _Function, pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
     swing, by_sst, by_vip, by_both, own, collapse = c
-    balance = soft_limit(by_sst * sst - by_vip * vip + by_both * sst * vip)
+    balance = step(by_sst * sst - by_vip * vip + by_both * sst * vip)
     return swing * balance - own * pv - collapse * pyramidal**4
 
 
-def _sst(c: Sequence[Any], pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
+def _sst(
+    c: Sequence[Any],
+    step: _Function,  # noqa: ARG001  the one form without a limited balance
+    pyramidal: Any,
+    pv: Any,
+    sst: Any,
+    vip: Any,
+) -> Any:
     inhibited, by_pyramidal, by_pv, by_vip, own, collapse = c
     lost = inhibited * sst + by_pyramidal * pyramidal**2
     return by_pv * pv + by_vip * vip - own * sst - lost * (1.0 - vip) - collapse * pyramidal**4
 
 
-def _vip(c: Sequence[Any], pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
+def _vip(c: Sequence[Any], step: _Function, pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
     swing, by_sst, by_pyramidal, by_vip, by_pv, own, collapse = c
-    balance = soft_limit(by_sst * sst + by_pyramidal * pyramidal - by_vip * vip - by_pv * pv)
+    balance = step(by_sst * sst + by_pyramidal * pyramidal - by_vip * vip - by_pv * pv)
     return swing * balance - own * vip - collapse * pyramidal**4
 
 
-def _gamma(c: Sequence[Any], pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
+def _gamma(c: Sequence[Any], step: _Function, pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
     swing, by_sst, by_vip, by_pv, collapse = c
-    return swing * soft_limit(by_sst * sst - by_vip * vip) + by_pv * pv**2 - collapse * pyramidal**4
+    return swing * step(by_sst * sst - by_vip * vip) + by_pv * pv**2 - collapse * pyramidal**4
 
 
 _FORMS: dict[str, tuple[_Form, tuple[str, ...]]] = {
@@ -99,7 +117,13 @@ def coefficient_names(output: str) -> tuple[str, ...]:
     return tuple(f"{output}_{suffix}" for suffix in _form(output)[1])
 
 
-def drive(output: str, coefficients: Sequence[Any], block: Sequence[Any], limit: Any = LOG_LIMIT) -> Any:
+def drive(
+    output: str,
+    coefficients: Sequence[Any],
+    block: Sequence[Any],
+    limit: Any = LOG_LIMIT,
+    power: _Power = pow,
+) -> Any:
     """Log ratio to baseline, in ordinary arithmetic on numbers, arrays or symbols.
 
     Parameters
@@ -112,13 +136,16 @@ def drive(output: str, coefficients: Sequence[Any], block: Sequence[Any], limit:
         Block of pyramidal, PV, SST and VIP cells, from 0 to 1.
     limit : number or symbol
         Largest log ratio in either direction.
+    power : function
+        As for :func:`soft_limit`.
 
     Returns
     -------
     array or expression
         Natural logarithm of the ratio to no drug.
     """
-    return limit * soft_limit(_form(output)[0](coefficients, *block) / limit)
+    step = partial(soft_limit, power=power)
+    return limit * step(_form(output)[0](coefficients, step, *block) / limit)
 
 
 def log_ratio(output: str, coefficients: Mapping[str, float], block: ArrayLike) -> NDArray[np.float64]:

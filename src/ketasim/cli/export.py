@@ -22,7 +22,11 @@ def _formats() -> None:
     """Write the model in other people's formats."""
 
 
-@export.command("sbml", cls=RegimenCommand)
+@export.command(
+    "sbml",
+    cls=RegimenCommand,
+    epilog='Example: ketasim export sbml "0.5 mg/kg ketamine iv over 40 min" --out chain.xml',
+)
 def sbml(
     regimen: Annotated[str, typer.Argument(metavar="REGIMEN", help="Doses as text, or none.")] = "none",
     out: Annotated[

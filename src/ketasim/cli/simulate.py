@@ -168,17 +168,17 @@ def _table(course: Course, summary: dict[str, dict[str, Any]], times: list[str])
     rows: list[tuple[str, ...]] = []
     stage = ""
     for name in _ordered(course):
-        attributes = course.trajectories[name].attrs
-        if attributes["source"] != stage:
-            stage = attributes["source"]
+        quantity = course.quantities[name]
+        if quantity.source != stage:
+            stage = quantity.source
             rows.append((titles[stage], *("" for _ in columns[1:])))
-        rows.append((f"  {name}", *_course_cells(summary[name], times), attributes["long_name"]))
+        rows.append((f"  {name}", *_course_cells(summary[name], times), quantity.label))
     return plain_table(columns, rows, right=("baseline", "peak", "at", "back", *times))
 
 
 def _ordered(course: Course) -> list[str]:
     """Return the main quantities in the order of the chain."""
-    return [str(name) for name in course.trajectories.data_vars if name in _MAIN]
+    return [name for name in course.quantities if name in _MAIN]
 
 
 def _course_cells(found: dict[str, Any], times: list[str]) -> tuple[str, ...]:

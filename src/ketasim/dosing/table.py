@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ketasim.dosing._messages import unknown_word
 from ketasim.dosing.dose import Dose
@@ -14,6 +13,9 @@ from ketasim.dosing.drugs import DRUGS, Drug, find_drug
 from ketasim.dosing.regimen import DEVICE_GAP_H, Regimen, split_devices
 from ketasim.dosing.routes import Route, find_route
 from ketasim.errors import DoseError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["EVENT_COLUMNS", "event_table", "regimen_from_table"]
 
@@ -51,6 +53,9 @@ def event_table(regimen: Regimen, weight_kg: float) -> pd.DataFrame:
     DoseError
         If the weight is not above 0, or a nasal dose needs more than 100 devices.
     """
+    # Late: a regimen that is only simulated needs no table.
+    import pandas as pd
+
     rows = [
         (
             single.time_h,

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.integrate import ODEintWarning, odeint
 
 from ketasim.engine.codegen import GeneratedCode
 from ketasim.engine.schedule import Schedule, Segment
@@ -201,6 +200,9 @@ class ReferenceEngine:
         grid: FloatArray,
         rtol: float,
     ) -> tuple[FloatArray, int, int]:
+        # Loading it takes a quarter of a second, and a normal run never comes here.
+        from scipy.integrate import ODEintWarning, odeint
+
         rhs, jacobian, _ = self.functions(parameters, segment.inputs)
         n = len(self.system.states)
         index = {symbol.name: i for i, symbol in enumerate(self.system.states)}

@@ -4,13 +4,16 @@ States are parameters with rate rules, not species: many of them are ratios,
 scores or pressures, which no compartment holds, and tools take both alike.
 Quantities are assignment rules. Whatever happens at a time is an event; its time
 and its values are parameters, so that other tools can move a dose without
-touching the model.
+touching the model. How other tools are to be set: ``docs/sbml.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 from xml.sax.saxutils import escape
@@ -18,12 +21,39 @@ from xml.sax.saxutils import escape
 import sympy as sp
 from sympy.printing.str import StrPrinter
 
-from ketasim.engine import Schedule, System
-from ketasim.errors import ModelError
+from ketasim.engine import Schedule, Segment, System
+from ketasim.errors import ModelError, unknown_name
 
-__all__ = ["Description", "sbml_document"]
+__all__ = ["Description", "Unit", "sbml_document"]
 
 _LEVEL, _VERSION = 3, 2
+
+#: What an identifier of SBML looks like.
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit as SBML defines it.
+
+    Parameters
+    ----------
+    name : str
+        As a reader knows it, such as ``L/h``.
+    factors : tuple of tuple
+        An SBML base unit with its scale, multiplier and exponent; none for a pure number.
+    """
+
+    name: str
+    factors: tuple[tuple[str, int, float, float], ...] = ()
+
+    def per(self, other: Unit) -> Unit:
+        """Divide by another unit."""
+        inverse = tuple((kind, scale, size, -exponent) for kind, scale, size, exponent in other.factors)
+        return Unit(f"{self.name}/{other.name}", self.factors + inverse)
+
+
+_NUMBER = Unit("dimensionless")
 
 
 @dataclass(frozen=True)
@@ -38,19 +68,18 @@ class Description:
         Plain text about the whole.
     labels, details : mapping of str to str
         A name and a remark for states, parameters and quantities, by their names.
-    units : mapping of str to tuple
-        For each of them pairs of an SBML base unit with its scale, multiplier and exponent;
-        what is not named is dimensionless.
-    time_unit : tuple
-        The same for time.
+    units : mapping of str to Unit
+        For each of them; what is not named is a pure number.
+    time_unit : Unit, optional
+        The unit of time; without it the document says no units at all.
     """
 
     name: str = "system"
     notes: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, str] = field(default_factory=dict)
-    units: Mapping[str, tuple[tuple[str, int, float, float], ...]] = field(default_factory=dict)
-    time_unit: tuple[tuple[str, int, float, float], ...] = ()
+    units: Mapping[str, Unit] = field(default_factory=dict)
+    time_unit: Unit | None = None
 
 
 def sbml_document(
@@ -72,7 +101,8 @@ def sbml_document(
         Value of each parameter, of each state at the first time, and of each input without
         a path; in the system's units.
     schedule : Schedule
-        What happens. Times count from the first time, which is 0 in the document.
+        What happens. Times count from the first time, which is 0 in the document. A bolus at
+        that time is in the document's start; one at the last time has no effect any more.
     span : tuple of float
         First and last time.
     description : Description, optional
@@ -86,14 +116,39 @@ def sbml_document(
     Raises
     ------
     ModelError
-        If python-libsbml is not installed, or the document would not be valid SBML.
+        If python-libsbml is not installed, a value is missing or not finite, the schedule names
+        a state or input that does not exist, or the document would not be valid SBML.
     """
     libsbml = _libsbml()
+    if not (math.isfinite(span[0]) and math.isfinite(span[1]) and span[0] < span[1]):
+        raise ModelError(f"SBML: the span from {span[0]:g} to {span[1]:g} has no length; end it later.")
+    values = {
+        **_given("parameter", system.parameters, parameters),
+        **_given("state", system.states, start),
+    }
+    inputs = _given("input", system.inputs, defaults)
+    states = [symbol.name for symbol in system.states]
+    for name in sorted(schedule.states - set(states)):
+        raise ModelError(f"SBML: {unknown_name('state', name, states)}")
+    segments = schedule.segments(*span, inputs)
     writer = _Writer(libsbml, description or Description())
-    writer.quantities_without_a_time(system, parameters, defaults)
-    writer.states(system, start, schedule, span, defaults)
-    writer.events(schedule, span, defaults)
+    writer.equations(system, values, inputs, {infusion.state for infusion in schedule.infusions})
+    writer.beginning(segments[0])
+    writer.events(segments, span[0])
     return writer.text()
+
+
+def _given(what: str, symbols: Iterable[sp.Symbol], values: Mapping[str, float]) -> dict[str, float]:
+    """Values of symbols, each of which must have one."""
+    found = {}
+    for symbol in symbols:
+        name = symbol.name
+        if name not in values:
+            raise ModelError(f"SBML: {what} {name!r} has no value; give one.")
+        if not math.isfinite(values[name]):
+            raise ModelError(f"SBML: {what} {name!r} is {values[name]}; give a finite number.")
+        found[name] = float(values[name])
+    return found
 
 
 def _libsbml() -> ModuleType:
@@ -123,6 +178,9 @@ class _Formula(StrPrinter):  # type: ignore[misc]
     def _print_Float(self, expr: Any) -> str:
         return repr(float(expr))
 
+    def _print_Exp1(self, expr: Any) -> str:  # noqa: ARG002
+        return "exponentiale"
+
 
 class _Writer:
     """Builds one document."""
@@ -133,83 +191,74 @@ class _Writer:
         self._document = libsbml.SBMLDocument(_LEVEL, _VERSION)
         self._model = self._document.createModel()
         self._model.setId(description.name)
-        self._unit_ids: dict[tuple[Any, ...], str] = {}
-        self._forced: set[str] = set()
+        self._formulas = libsbml.L3ParserSettings()
+        # A parameter with the name of a constant, such as 'time' or 'pi', is that parameter.
+        self._formulas.setModel(self._model)
+        self._formulas.setParseCollapseMinus(True)
+        self._units: dict[Unit, str] = {}
+        self._parameters: dict[str, Any] = {}
+        self._forced: dict[str, Unit] = {}
         if description.notes:
             self._note(self._model, description.notes)
-        if description.time_unit:
+        if description.time_unit is not None:
             self._model.setTimeUnits(self._unit(description.time_unit))
 
-    def quantities_without_a_time(
-        self, system: System, parameters: Mapping[str, float], defaults: Mapping[str, float]
+    def equations(
+        self, system: System, values: Mapping[str, float], inputs: Mapping[str, float], infused: set[str]
     ) -> None:
-        """Parameters of the model, and inputs at their defaults."""
+        """All symbols with their values, then the rules."""
         for symbol in system.parameters:
-            self._parameter(symbol.name, parameters[symbol.name], constant=True)
-        for symbol in system.inputs:
-            self._parameter(symbol.name, defaults[symbol.name], constant=False)
-
-    def states(
-        self,
-        system: System,
-        start: Mapping[str, float],
-        schedule: Schedule,
-        span: tuple[float, float],
-        defaults: Mapping[str, float],
-    ) -> None:
-        """Quantities and states with their rules; what happens at the first time is in the start."""
-        first = next(iter(schedule.segments(*span, defaults)), None)
-        begins = dict(start)
-        if first is not None:
-            for name, amount in first.jumps.items():
-                begins[name] += amount
-            begins.update(first.settings)
-            for name, value in first.inputs.items():
-                self._model.getParameter(name).setValue(value)
-        self._forced = {infusion.state for infusion in schedule.infusions}
-        for name in sorted(self._forced):
-            rate = first.rates.get(name, 0.0) if first is not None else 0.0
-            self._parameter(_forcing(name), rate, constant=False, label=f"rate of infusion into {name}")
+            self._parameter(symbol.name, values[symbol.name], constant=True)
+        for name, value in inputs.items():
+            self._parameter(name, value)
         for symbol in system.states:
-            self._parameter(symbol.name, begins[symbol.name], constant=False)
+            self._parameter(symbol.name, values[symbol.name])
+        for name in sorted(infused):
+            label = f"rate of infusion into {name}"
+            if self._about.time_unit is not None:
+                self._forced[_forcing(name)] = self._unit_of(name).per(self._about.time_unit)
+            self._parameter(_forcing(name), 0.0, label=label, unit=self._forced.get(_forcing(name)))
         for symbol in system.quantities:
-            self._parameter(symbol.name, None, constant=False)
+            self._parameter(symbol.name, None)
         for symbol, expression in system.quantities.items():
             rule = self._model.createAssignmentRule()
             rule.setVariable(symbol.name)
-            rule.setMath(self._math(expression))
+            rule.setMath(self._math(expression, system.origin(symbol.name)))
         for symbol, expression in zip(system.states, system.rates, strict=True):
             rate = self._model.createRateRule()
             rate.setVariable(symbol.name)
-            forced = symbol.name in self._forced
-            rate.setMath(self._math(expression + sp.Symbol(_forcing(symbol.name)) if forced else expression))
+            whole = expression + sp.Symbol(_forcing(symbol.name)) if symbol.name in infused else expression
+            rate.setMath(self._math(whole, system.origin(symbol.name)))
 
-    def events(self, schedule: Schedule, span: tuple[float, float], defaults: Mapping[str, float]) -> None:
+    def beginning(self, first: Segment) -> None:
+        """Put what happens at the first time into the start: an event at 0 would not fire in every tool."""
+        for name, amount in first.jumps.items():
+            self._parameters[name].setValue(self._parameters[name].getValue() + amount)
+        forcings = {_forcing(name): rate for name, rate in first.rates.items()}
+        for name, value in {**first.settings, **first.inputs, **forcings}.items():
+            self._parameters[name].setValue(value)
+
+    def events(self, segments: Sequence[Segment], origin: float) -> None:
         """One event for each time after the first at which something changes."""
-        before: tuple[Mapping[str, float], Mapping[str, float]] | None = None
         number = 0
-        for segment in schedule.segments(*span, defaults):
-            now = (segment.inputs, segment.rates)
-            if before is not None:
-                changes = {
-                    name: (value, "")
-                    for name, value in segment.inputs.items()
-                    if value != before[0].get(name)
-                }
-                for name in sorted(before[1].keys() | segment.rates.keys()):
-                    rate = segment.rates.get(name, 0.0)
-                    if rate != before[1].get(name, 0.0):
-                        changes[_forcing(name)] = (rate, "")
-                changes |= {name: (amount, f"{name} + ") for name, amount in segment.jumps.items()}
-                changes |= {name: (value, "") for name, value in segment.settings.items()}
-                if changes:
-                    number += 1
-                    self._event(number, segment.start - span[0], changes)
-            before = now
+        for before, now in pairwise(segments):
+            changes = {
+                name: (value, "") for name, value in now.inputs.items() if value != before.inputs[name]
+            }
+            for name in sorted(before.rates.keys() | now.rates.keys()):
+                rate = now.rates.get(name, 0.0)
+                if rate != before.rates.get(name, 0.0):
+                    changes[_forcing(name)] = (rate, "")
+            changes |= {name: (amount, f"{name} + ") for name, amount in now.jumps.items()}
+            changes |= {name: (value, "") for name, value in now.settings.items()}
+            if changes:
+                number += 1
+                self._event(number, now.start - origin, changes)
 
     def text(self) -> str:
         """The finished document, checked."""
         libsbml = self._libsbml
+        # The chain's units are checked when it is built; for SBML they are no more than warnings.
         self._document.setConsistencyChecks(libsbml.LIBSBML_CAT_UNITS_CONSISTENCY, False)
         self._document.setConsistencyChecks(libsbml.LIBSBML_CAT_MODELING_PRACTICE, False)
         self._document.checkConsistency()
@@ -222,7 +271,8 @@ class _Writer:
 
     def _event(self, number: int, time: float, changes: Mapping[str, tuple[float, str]]) -> None:
         name = f"event_{number}"
-        self._parameter(f"{name}_time", time, constant=True, label=f"time of event {number}")
+        label = f"time of event {number}"
+        self._parameter(f"{name}_time", time, constant=True, label=label, unit=self._about.time_unit)
         event = self._model.createEvent()
         event.setId(name)
         event.setUseValuesFromTriggerTime(True)
@@ -232,13 +282,29 @@ class _Writer:
         trigger.setMath(self._parsed(f"time >= {name}_time"))
         for target, (value, base) in changes.items():
             given = f"{name}_{target}"
-            self._parameter(given, value, constant=True, label=f"what event {number} does to {target}")
+            label = f"what event {number} {'adds to' if base else 'makes of'} {target}"
+            unit = self._forced.get(target) or self._unit_of(target)
+            self._parameter(given, value, constant=True, label=label, unit=unit)
             assignment = event.createEventAssignment()
             assignment.setVariable(target)
             assignment.setMath(self._parsed(f"{base}{given}"))
 
-    def _parameter(self, name: str, value: float | None, *, constant: bool, label: str = "") -> None:
-        item = self._model.createParameter()
+    def _parameter(
+        self,
+        name: str,
+        value: float | None,
+        *,
+        constant: bool = False,
+        label: str = "",
+        unit: Unit | None = None,
+    ) -> None:
+        if not _IDENTIFIER.fullmatch(name):
+            raise ModelError(
+                f"SBML: {name!r} is no identifier; use letters, digits and underscores, and no digit first."
+            )
+        if name in self._parameters:
+            raise ModelError(f"SBML: two things have the name {name!r}; rename one.")
+        item = self._parameters[name] = self._model.createParameter()
         item.setId(name)
         item.setConstant(constant)
         if value is not None:
@@ -248,34 +314,48 @@ class _Writer:
             item.setName(title)
         if name in self._about.details:
             self._note(item, self._about.details[name])
-        if self._about.time_unit:
-            item.setUnits(self._unit(self._about.units.get(name, ())))
+        if self._about.time_unit is not None:
+            item.setUnits(self._unit(unit or self._unit_of(name)))
 
-    def _unit(self, parts: tuple[tuple[str, int, float, float], ...]) -> str:
-        """Name of a unit, defined when it is first asked for."""
-        if not parts:
+    def _unit_of(self, name: str) -> Unit:
+        return self._about.units.get(name, _NUMBER)
+
+    def _unit(self, unit: Unit) -> str:
+        """Identifier of a unit, which is defined when it is first asked for."""
+        if not unit.factors:
             return "dimensionless"
-        if parts not in self._unit_ids:
+        if unit not in self._units:
+            word = re.sub(r"\W+", "_", unit.name.replace("/", " per ").replace("^", " ")).strip("_")
             definition = self._model.createUnitDefinition()
-            self._unit_ids[parts] = f"unit_{len(self._unit_ids) + 1}"
-            definition.setId(self._unit_ids[parts])
-            definition.setName(_in_words(parts))
-            for kind, scale, multiplier, exponent in parts:
-                unit = definition.createUnit()
-                unit.setKind(self._libsbml.UnitKind_forName(kind))
-                unit.setScale(scale)
-                unit.setMultiplier(multiplier)
-                unit.setExponent(exponent)
-        return self._unit_ids[parts]
+            self._units[unit] = f"unit_{word}"
+            definition.setId(self._units[unit])
+            definition.setName(unit.name)
+            for kind, scale, multiplier, exponent in unit.factors:
+                factor = definition.createUnit()
+                factor.setKind(self._libsbml.UnitKind_forName(kind))
+                factor.setScale(scale)
+                factor.setMultiplier(multiplier)
+                factor.setExponent(exponent)
+        return self._units[unit]
 
-    def _math(self, expression: sp.Expr) -> Any:
-        return self._parsed(_Formula().doprint(expression))
+    def _math(self, expression: sp.Expr, where: str) -> Any:
+        return self._parsed(_Formula().doprint(expression), where)
 
-    def _parsed(self, formula: str) -> Any:
-        tree = self._libsbml.parseL3Formula(formula)
+    def _parsed(self, formula: str, where: str = "event") -> Any:
+        tree = self._libsbml.parseL3FormulaWithSettings(formula, self._formulas)
         if tree is None:
-            raise ModelError(f"SBML: {self._libsbml.getLastParseL3Error()} in {formula!r}")
+            reason = " ".join(self._libsbml.getLastParseL3Error().split())
+            raise ModelError(f"{where}: SBML cannot say this. {reason}")
+        if self._about.time_unit is not None:
+            self._mark_numbers(tree)
         return tree
+
+    def _mark_numbers(self, tree: Any) -> None:
+        """Say of literal numbers that they have no unit; equations hold no others."""
+        if tree.isNumber():
+            tree.setUnits("dimensionless")
+        for index in range(tree.getNumChildren()):
+            self._mark_numbers(tree.getChild(index))
 
     def _note(self, item: Any, text: str) -> None:
         paragraphs = "".join(f"<p>{escape(line)}</p>" for line in text.splitlines())
@@ -284,13 +364,3 @@ class _Writer:
 
 def _forcing(state: str) -> str:
     return f"infusion_into_{state}"
-
-
-def _in_words(parts: tuple[tuple[str, int, float, float], ...]) -> str:
-    shown = []
-    for kind, scale, multiplier, exponent in parts:
-        size = multiplier * 10.0**scale
-        shown.append(
-            (f"{size:g} " if size != 1.0 else "") + kind + (f"^{exponent:g}" if exponent != 1 else "")
-        )
-    return " * ".join(shown)

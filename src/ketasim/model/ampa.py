@@ -11,9 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import sympy as sp
-
-from ketasim.model.functions import hill
+from ketasim.model.functions import exp, hill
 from ketasim.model.stage import Equations, Input, Provides, Reads, Stage, State, Symbols
 
 __all__ = ["Ampa"]
@@ -51,7 +49,7 @@ class Ampa(Stage):
         """Return growth towards a ceiling by a steep function of AMPA drive, return to 1, and erasure."""
         drive = q.glua1_surface * q.glutamate**p.ampa_exponent * (1 - u.ampa_antagonist)
         # Stress raises the drive that plasticity needs: the threshold that moves with life.
-        threshold = p.plasticity_half * sp.exp(p.plasticity_stress_shift * (q.stress - 1))
+        threshold = p.plasticity_half * exp(p.plasticity_stress_shift * (q.stress - 1))
         relative = hill(q.ampa_drive, threshold, p.plasticity_exponent)
         at_rest = hill(1, p.plasticity_half, p.plasticity_exponent)
         shut = hill(x.deep_block_memory, p.deep_block_half, p.deep_block_exponent)

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import sympy as sp
-
 from ketasim.circuit.formulas import OUTPUTS, coefficient_names, drive
+from ketasim.model.functions import exp, power
 from ketasim.model.stage import Equations, Input, Provides, Reads, Stage, Symbols
 
 __all__ = ["Circuit"]
@@ -60,6 +59,6 @@ class Circuit(Stage):
             coefficients = [
                 p[name] * lifted if name in _DISINHIBITION else p[name] for name in coefficient_names(output)
             ]
-            rates[output] = sp.exp(drive(output, coefficients, block, p.circuit_log_limit))
+            rates[output] = exp(drive(output, coefficients, block, p.circuit_log_limit, power))
         rates["pyramidal_rate"] *= q.spine_density**p.density_rate_exponent
         return Equations(rates={}, provides={**rates, "release_gain": 1 - u.release_inhibition})

@@ -6,10 +6,35 @@ from typing import Any
 
 import sympy as sp
 
-__all__ = ["hill", "logistic", "positive", "softplus"]
+__all__ = ["exp", "hill", "logistic", "positive", "power", "softplus"]
 
 #: Where a concentration is this share of its half-effect value, it is as good as none.
 _FLOOR = sp.Float("1e-6")
+
+
+class _FinitePower(sp.Pow):  # type: ignore[misc]
+    """A power that SymPy knows to be finite. It does not equal a plain one; the engine merges both."""
+
+    is_finite = True
+
+
+def exp(value: Any) -> Any:
+    """Exponential, as it stands; see :func:`power`."""
+    return sp.exp(value, evaluate=False)
+
+
+def power(base: Any, exponent: Any) -> Any:
+    """``base**exponent``, as it stands.
+
+    SymPy asks whether terms can be zero or infinite before it takes a power of their sum. For
+    sums of powers that takes longer than all the rest of the chain, and leaves them as they are.
+    """
+    return _FinitePower(base, exponent, evaluate=False) if isinstance(base, sp.Expr) else base**exponent
+
+
+def _product(first: Any, second: Any) -> Any:
+    """Product of two, as it stands."""
+    return sp.Mul(first, second, evaluate=False) if isinstance(second, sp.Expr) else first * second
 
 
 def positive(value: Any) -> Any:
@@ -18,22 +43,21 @@ def positive(value: Any) -> Any:
     Powers need a positive base, and a solver may undershoot zero by its
     tolerance: this keeps both true without a kink.
     """
-    # Not value**2: SymPy would square each factor, powers and exponentials among them, anew.
-    square = sp.Mul(value, value, evaluate=False) if isinstance(value, sp.Expr) else value**2
-    return (value + sp.sqrt(square + _FLOOR**2)) / 2
+    # Not value**2 or a halved sum: SymPy would square or halve each term, powers among them, anew.
+    return _product(sp.S.Half, value + power(_product(value, value) + _FLOOR**2, sp.S.Half))
 
 
 def hill(concentration: Any, half: Any, exponent: Any) -> Any:
     """Sigmoid Emax share: c^n / (half^n + c^n)."""
-    share = positive(concentration / half) ** exponent
-    return share / (1 + share)
+    share = power(positive(concentration / half), exponent)
+    return share * power(1 + share, -1)
 
 
 def logistic(value: Any) -> Any:
     """Logistic function, 1 / (1 + exp(-value))."""
-    return 1 / (1 + sp.exp(-value))
+    return power(1 + exp(-value), -1)
 
 
 def softplus(value: Any, steepness: Any) -> Any:
     """Smooth positive part of larger numbers: log(1 + exp(steepness * value)) / steepness."""
-    return sp.log(1 + sp.exp(steepness * value)) / steepness
+    return sp.log(1 + exp(steepness * value), evaluate=False) / steepness

@@ -11,9 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import sympy as sp
-
-from ketasim.model.functions import softplus
+from ketasim.model.functions import exp, softplus
 from ketasim.model.stage import Equations, Input, Provides, Reads, Stage, State, Symbols
 
 __all__ = ["Illness"]
@@ -52,8 +50,8 @@ class Illness(Stage):
             rates={"stress_axis": (1 + floored - at_rest - x.stress_axis) / p.stress_axis_time},
             provides={
                 "stress": x.stress_axis,
-                "gaba_synthesis": sp.exp(-p.gaba_shift * p.illness_load),
-                "spine_formation_capacity": sp.exp(-p.spine_formation_shift * p.illness_load),
+                "gaba_synthesis": exp(-p.gaba_shift * p.illness_load),
+                "spine_formation_capacity": exp(-p.spine_formation_shift * p.illness_load),
                 "network_shift": p.network_illness_shift * p.illness_load,
                 "immune_shift": p.immune_illness_shift * p.illness_load,
             },

@@ -11,8 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import sympy as sp
-
+from ketasim.model.functions import exp
 from ketasim.model.stage import Equations, Provides, Reads, Stage, State, Symbols
 
 __all__ = ["Networks"]
@@ -49,16 +48,14 @@ class Networks(Stage):
         """Return connectivities that relax to log-linear targets, and the slow re-adaptation."""
         hold = q.spine_density / x.adapted_density
         loosened = p.dmn_block_loss * q.nmda_block_mean + p.dmn_midazolam_loss * q.midazolam_effect
-        dmn = sp.exp(
+        dmn = exp(
             q.network_shift
             + p.dmn_inflammation_gain * (q.inflammation - 1)
             - loosened
             - p.dmn_control_loss * (q.control_on_dmn - 1)
         )
-        salience = sp.exp(-p.salience_block_loss * q.nmda_block_mean)
-        overall = sp.exp(
-            p.global_block_gain * q.nmda_block_mean + p.global_density_gain * (q.spine_density - 1)
-        )
+        salience = exp(-p.salience_block_loss * q.nmda_block_mean)
+        overall = exp(p.global_block_gain * q.nmda_block_mean + p.global_density_gain * (q.spine_density - 1))
         return Equations(
             rates={
                 "dmn": (dmn - x.dmn) / p.network_time,

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scipy.optimize import brentq
-
 from ketasim.model.stage import Derived, Equations, Provides, Reads, Stage, State, Symbols
 
 __all__ = ["CELL_CLASSES", "Receptors", "solve_block_scale"]
@@ -20,6 +18,9 @@ __all__ = ["CELL_CLASSES", "Receptors", "solve_block_scale"]
 #: The classes that the in-vivo anchor averages over.
 CELL_CLASSES = ("pyramidal", "pv", "sst", "vip")
 _BLOCKED = (*CELL_CLASSES, "habenula")
+
+#: The search for the scale: steps at most, and the share of it below which a step is none.
+_MOST_STEPS, _CLOSE = 100, 1e-15
 
 
 def solve_block_scale(parameters: Mapping[str, float]) -> float:
@@ -37,18 +38,20 @@ def solve_block_scale(parameters: Mapping[str, float]) -> float:
     -------
     float
     """
-    total = sum(parameters[f"block_weight_{name}"] for name in CELL_CLASSES)
-
-    def excess(scale: float) -> float:
-        blocked = sum(
-            parameters[f"block_weight_{name}"] * scale / (scale + parameters[f"block_ratio_{name}"])
-            for name in CELL_CLASSES
-        )
-        return blocked / total - 0.5
-
     ratios = [parameters[f"block_ratio_{name}"] for name in CELL_CLASSES]
-    # The root lies between the smallest and the largest ratio.
-    return float(brentq(excess, 0.5 * min(ratios), 2.0 * max(ratios), xtol=1e-14, rtol=1e-14))
+    weights = [parameters[f"block_weight_{name}"] for name in CELL_CLASSES]
+    total = sum(weights)
+    # The mean block rises ever more slowly with the scale, and at the smallest ratio it is half at most.
+    # From there Newton's steps never pass the root.
+    scale = min(ratios)
+    for _ in range(_MOST_STEPS):
+        blocked = sum(w * scale / (scale + r) for w, r in zip(weights, ratios, strict=True)) / total
+        slope = sum(w * r / (scale + r) ** 2 for w, r in zip(weights, ratios, strict=True)) / total
+        step = (0.5 - blocked) / slope
+        scale += step
+        if step <= _CLOSE * scale:
+            break
+    return scale
 
 
 @dataclass(frozen=True)

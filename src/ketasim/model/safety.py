@@ -12,9 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-import sympy as sp
-
-from ketasim.model.functions import hill, positive
+from ketasim.model.functions import exp, hill, positive
 from ketasim.model.stage import Equations, Provides, Reads, Stage, State, Symbols
 
 __all__ = ["Safety"]
@@ -62,7 +60,7 @@ class Safety(Stage):
         dissociated = hill(x.psychotomimetic_site, p.dissociation_c50, p.dissociation_exponent)
         awake = 1 - hill(x.psychotomimetic_site, p.consciousness_c50, p.consciousness_exponent)
         awake = awake * (1 - p.sedation_midazolam * q.midazolam_effect)
-        fresh = sp.exp(-x.psychotomimetic_tolerance)
+        fresh = exp(-x.psychotomimetic_tolerance)
         felt = 1 - (1 - high * fresh) * (1 - p.felt_midazolam * q.midazolam_effect)
         rise = p.pressor_maximum * hill(x.pressor_site, p.pressor_c50, p.pressor_exponent)
         sick = hill(x.psychotomimetic_site, p.nausea_c50, p.nausea_exponent)
@@ -91,8 +89,8 @@ class Safety(Stage):
                 "sbp_peak_change": p.individual_peak_factor * rise,
                 "heart_rate": p.heart_rate_rest + p.heart_rate_per_pressure * rise,
                 "sedation": p.alertness_maximum * awake,
-                "nausea": 1 - sp.exp(-x.nausea_hazard),
-                "bladder_risk": 1 - sp.exp(-x.bladder_exposure),
+                "nausea": 1 - exp(-x.nausea_hazard),
+                "bladder_risk": 1 - exp(-x.bladder_exposure),
                 "cognition": -p.cognition_maximum * slowed - x.cognitive_exposure,
             },
         )

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ketasim.dosing import Regimen
 from ketasim.engine import DEFAULT_RTOL, Batch, VectorEngine, differentiate, find_rests, grows
 from ketasim.engine.schedule import Bolus, Infusion, InputPath, Reset, Schedule
-from ketasim.errors import ModelError, SolverError, unknown_name
+from ketasim.errors import KetasimError, ModelError, SolverError, unknown_name
 from ketasim.model.administration import INFUSED, events_of
 from ketasim.model.chain import Chain
 from ketasim.model.clamp import Clamp
@@ -46,6 +46,9 @@ _LARGEST_GROWTH = 1.0 / (2.0 * 8766.0)
 
 #: Time after which an undisturbed person has settled: five years.
 _RELAXATION_H = 5.0 * 8766.0
+
+#: In the place of a patient who is not set up yet.
+_UNSEEN = SolverError("not tried")
 
 _NOT_FOUND = (
     "no drug-free steady state was found for this parameter set. "
@@ -242,7 +245,7 @@ class Simulator:
         """
         return _or_raise(self.depressed_many([Wanted(parameters, severity, life_stress)])[0])
 
-    def depressed_many(self, wanted: Sequence[Wanted]) -> list[Patient | SolverError]:
+    def depressed_many(self, wanted: Sequence[Wanted]) -> list[Patient | KetasimError]:
         """Patients whose resting severities are as given.
 
         Parameters
@@ -252,51 +255,54 @@ class Simulator:
 
         Returns
         -------
-        list of Patient or SolverError
-            An error where no illness load gives the severity, or it is not stable.
-
-        Raises
-        ------
-        ModelError
-            If a severity is off the scale.
+        list of Patient or KetasimError
+            An error where the parameters or the severity cannot be, no illness load gives the
+            severity, or it is not stable.
         """
-        if not wanted:
-            return []
-        for item in wanted:
-            maximum = item.parameters["severity_maximum"].value
-            if not 0.0 < item.severity < maximum:
-                raise ModelError(
-                    f"{item.severity:g} points cannot be a resting severity, which lies between 0 and "
-                    f"{maximum:g}; choose a severity between 2 and 55."
-                )
-        anchors = [self._anchor(item.severity) for item in wanted]
-        states, loads, found = self._at_severity(wanted, anchors)
+        results: list[Patient | KetasimError] = [self._refused(item) or _UNSEEN for item in wanted]
+        places = [i for i, result in enumerate(results) if result is _UNSEEN]
+        chosen = [wanted[i] for i in places]
+        if not chosen:
+            return results
+        anchors = [self._anchor(item.severity) for item in chosen]
+        states, loads, found = self._at_severity(chosen, anchors)
         for i in np.flatnonzero(~found).tolist():
-            climbed = self._climbed(wanted[i])
+            climbed = self._climbed(chosen[i])
             if climbed is not None:
                 (states[i], loads[i]), found[i] = climbed, True
         owns = [
             item.parameters.with_values({_LOAD: float(load)})
-            for item, load in zip(wanted, loads, strict=True)
+            for item, load in zip(chosen, loads, strict=True)
         ]
         rows = np.concatenate([self._row(own) for own in owns])
-        inputs = self._inputs([item.life_stress for item in wanted])
+        inputs = self._inputs([item.life_stress for item in chosen])
         unstable = grows(self.engine(), rows, inputs, states, _LARGEST_GROWTH / self._time)
-        results: list[Patient | SolverError] = []
-        for i, item in enumerate(wanted):
+        for i, (place, item) in enumerate(zip(places, chosen, strict=True)):
             if not found[i]:
-                results.append(SolverError(_NOT_FOUND))
+                results[place] = SolverError(_NOT_FOUND)
             elif unstable[i]:
-                results.append(
-                    SolverError(
-                        f"a resting severity of {item.severity:.3g} points is not stable for this parameter "
-                        "set: it would tip to health or to a worse episode. Choose another severity, or less "
-                        "feedback from mood."
-                    )
+                results[place] = SolverError(
+                    f"a resting severity of {item.severity:.3g} points is not stable for this parameter "
+                    "set: it would tip to health or to a worse episode. Choose another severity, or less "
+                    "feedback from mood."
                 )
             else:
-                results.append(Patient(owns[i], states[i], item.life_stress))
+                results[place] = Patient(owns[i], states[i], item.life_stress)
         return results
+
+    def _refused(self, wanted: Wanted) -> KetasimError | None:
+        """Why a patient cannot be, if so."""
+        maximum = wanted.parameters["severity_maximum"].value
+        if not 0.0 < wanted.severity < maximum:
+            return ModelError(
+                f"{wanted.severity:g} points cannot be a resting severity, which lies between 0 and "
+                f"{maximum:g}; choose a severity between 2 and 55."
+            )
+        try:
+            self._row(wanted.parameters)
+        except ModelError as error:
+            return error
+        return None
 
     def _anchor(self, severity: float) -> tuple[FloatArray, float]:
         """Resting state and load of the typical patient near a severity: where a search starts."""
@@ -606,7 +612,7 @@ def _by_quantity(clamps: Iterable[Clamp]) -> dict[str, list[Clamp]]:
     return groups
 
 
-def _or_raise(found: _T | SolverError) -> _T:
-    if isinstance(found, SolverError):
+def _or_raise(found: _T | KetasimError) -> _T:
+    if isinstance(found, KetasimError):
         raise found
     return found

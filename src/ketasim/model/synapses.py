@@ -10,9 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import sympy as sp
-
-from ketasim.model.functions import hill
+from ketasim.model.functions import exp, hill
 from ketasim.model.stage import Equations, Provides, Reads, Stage, State, Symbols
 
 __all__ = ["Synapses"]
@@ -48,7 +46,7 @@ class Synapses(Stage):
         share = p.nascent_share
         # New spines compete for partners: the more there are, the fewer form.
         room = (p.nascent_room - q.spines_nascent / share) / (p.nascent_room - 1)
-        slowed = sp.exp(-p.stress_formation_loss * (q.stress - 1))
+        slowed = exp(-p.stress_formation_loss * (q.stress - 1))
         eliminated = (
             1 + p.stress_elimination_gain * (q.stress - 1) + p.quinolinate_spine_loss * q.quinolinate_excess
         )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from ketasim.trials.catalogue import shipped_studies
-from ketasim.trials.comparison import compare
-from ketasim.trials.endpoints import summarise
-from ketasim.trials.study import Study, study_schema
-from ketasim.trials.study_check import check_study
-from ketasim.trials.template import new_study_text
-from ketasim.trials.trial import Trial
+from typing import TYPE_CHECKING
+
+from ketasim._lazy import lazy_loader
+
+if TYPE_CHECKING:
+    from ketasim.trials.catalogue import shipped_studies
+    from ketasim.trials.comparison import compare
+    from ketasim.trials.endpoints import summarise
+    from ketasim.trials.study import Study, study_schema
+    from ketasim.trials.study_check import check_study
+    from ketasim.trials.template import new_study_text
+    from ketasim.trials.trial import Trial
 
 __all__ = [
     "Study",
@@ -20,3 +25,18 @@ __all__ = [
     "study_schema",
     "summarise",
 ]
+
+#: Where each public name lives. Scoring, which one person needs too, must not wait for study files.
+_HOMES = {
+    "ketasim.trials.catalogue": ("shipped_studies",),
+    "ketasim.trials.comparison": ("compare",),
+    "ketasim.trials.endpoints": ("summarise",),
+    "ketasim.trials.study": ("Study", "study_schema"),
+    "ketasim.trials.study_check": ("check_study",),
+    "ketasim.trials.template": ("new_study_text",),
+    "ketasim.trials.trial": ("Trial",),
+}
+
+# Hidden from type checkers, which would else accept any misspelt name.
+if not TYPE_CHECKING:
+    __getattr__ = lazy_loader(__name__, _HOMES)

@@ -6,17 +6,18 @@ that neither order, chunk nor worker can change a result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ketasim.engine.schedule import InputPath
-from ketasim.errors import StudyError, unknown_name
+from ketasim.errors import KetasimError, SolverError, StudyError, unknown_name
 from ketasim.model.parameters import ParameterSet
-from ketasim.model.simulator import Patient, Run, Simulator
+from ketasim.model.simulator import Case, Run, Simulator, Wanted
 from ketasim.model.times import output_times
 from ketasim.population import (
     SCALE_MAXIMUM,
@@ -38,6 +39,9 @@ _HIGHEST_SEVERITY = 58.0
 
 #: What every trial records beside the quantities that its file asks for.
 _ALWAYS = ("cadss", "felt_effect", "systolic_pressure", "sedation", "nausea")
+
+#: What the scoring layer and the comparison with dose zero read.
+_FOR_SCORING = ("severity", "madrs", "felt_effect")
 
 
 @dataclass(frozen=True)
@@ -194,8 +198,8 @@ class Trial:
             new_antidepressant=float(started),
         )
 
-    def patient(self, person: VirtualPatient) -> Patient:
-        """Find the resting state of a person whose severity at entry is given."""
+    def wanted(self, person: VirtualPatient) -> Wanted:
+        """Say how a person is to be set up: his parameters, and his severity at entry."""
         values = {name: self.parameters[name].value * factor for name, factor in person.parameters.items()}
         values["weight"] = person.weight_kg
         own = self.parameters.with_values(values)
@@ -203,7 +207,7 @@ class Trial:
         points = person.severity_baseline
         if scale == "hamd17":
             points = points / self.parameters["hamd17_per_madrs"].value
-        return self.simulator.depressed(own, min(points, _HIGHEST_SEVERITY), person.entry_stress)
+        return Wanted(own, min(points, _HIGHEST_SEVERITY), person.entry_stress)
 
     def scored(self, arm: Arm, person: VirtualPatient, times: np.ndarray | None = None) -> Scored:
         """Simulate a person with and without the drug, and put the scoring layer on top.
@@ -214,21 +218,83 @@ class Trial:
             Who, and what he gets.
         times : array, shape (n_times,), optional
             Output times in hours; default: visits, and enough around each dose to catch peaks.
+
+        Raises
+        ------
+        SolverError
+            If he has no rest at his severity, or his equations cannot be solved.
+        """
+        (found,) = self.scored_many(arm, [person], times, tuple(self._known))
+        if isinstance(found, KetasimError):
+            raise found
+        return found
+
+    def scored_many(
+        self,
+        arm: Arm,
+        people: Sequence[VirtualPatient],
+        times: np.ndarray | None = None,
+        quantities: Sequence[str] | None = None,
+    ) -> list[Scored | KetasimError]:
+        """Simulate persons at once; see :meth:`scored`.
+
+        Parameters
+        ----------
+        arm, people, times
+            Who, and what they get.
+        quantities : sequence of str, optional
+            What their courses hold; default: what the trial records.
+
+        Returns
+        -------
+        list of Scored or KetasimError
+            An error for each person that could not be simulated.
         """
         regimen = arm.dosing
         if times is None:
             times = output_times(regimen, self.horizon, self.rating_times, fine=False)
-        patient = self.patient(person)
-        inputs = {"life_stress": InputPath(tuple(24.0 * np.arange(len(person.stress))), tuple(person.stress))}
-        setting = self.setting(arm)
-        if setting.new_antidepressant:
-            inputs["antidepressant"] = InputPath((0.0,), (1.0,))
-        run = self.simulator.run(patient, regimen, times, inputs)
-        control = regimen.without_active_drug()
-        without = run if not regimen.is_active else self.simulator.run(patient, control, times, inputs)
+        names = tuple(dict.fromkeys((*(quantities or self.quantities), *_FOR_SCORING)))
+        patients = self.simulator.depressed_many([self.wanted(person) for person in people])
+        rested = [
+            (person, patient)
+            for person, patient in zip(people, patients, strict=True)
+            if not isinstance(patient, KetasimError)
+        ]
+        cases = [Case(patient, regimen, times, self._inputs(arm, person)) for person, patient in rested]
+        runs = iter(self.simulator.run_many(cases, names))
+        without = runs
+        if regimen.is_active:
+            controls = [replace(case, regimen=regimen.without_active_drug()) for case in cases]
+            without = iter(self.simulator.run_many(controls, ("severity",)))
+        found: list[Scored | KetasimError] = []
+        for person, patient in zip(people, patients, strict=True):
+            if isinstance(patient, KetasimError):
+                found.append(patient)
+                continue
+            run = next(runs)
+            control = next(without) if regimen.is_active else run
+            found.append(self._with_hope(arm, person, run, control))
+        return found
+
+    def _with_hope(
+        self, arm: Arm, person: VirtualPatient, run: Run | SolverError, control: Run | SolverError
+    ) -> Scored | KetasimError:
+        for item in (run, control):
+            if isinstance(item, SolverError):
+                return item
+        assert isinstance(run, Run)
+        assert isinstance(control, Run)
         hope = person.parameters.get("placebo_gain", 1.0)
-        hoped = scoring.expectation(times, run.quantities, regimen, setting, self.scoring, hope)
-        return Scored(run, without, hoped)
+        setting = self.setting(arm)
+        hoped = scoring.expectation(run.times_h, run.quantities, arm.dosing, setting, self.scoring, hope)
+        return Scored(run, control, hoped)
+
+    def _inputs(self, arm: Arm, person: VirtualPatient) -> dict[str, InputPath]:
+        """Life stress day by day, and co-medication."""
+        inputs = {"life_stress": InputPath(tuple(24.0 * np.arange(len(person.stress))), tuple(person.stress))}
+        if self.setting(arm).new_antidepressant:
+            inputs["antidepressant"] = InputPath((0.0,), (1.0,))
+        return inputs
 
     def outcomes(self, arm: Arm, person: VirtualPatient) -> pd.DataFrame:
         """What is recorded of a person: entry and every visit, scored and unscored.
@@ -239,7 +305,10 @@ class Trial:
             The columns of :data:`~ketasim.trials.columns.OUTCOMES`; ``statistic`` is
             ``score`` for what a rater writes and ``value`` for what the model holds.
         """
-        found = self.scored(arm, person)
+        return self.recorded(arm, person, self.scored(arm, person))
+
+    def recorded(self, arm: Arm, person: VirtualPatient, found: Scored) -> pd.DataFrame:
+        """What is recorded of a person whose courses are known; see :meth:`outcomes`."""
         index = np.searchsorted(found.run.times_h, np.array(self.rating_times) - 1e-9)
         visits = np.array(self.rating_times)
         values = {name: found.run.quantities[name][index] for name in self.quantities}
@@ -259,7 +328,8 @@ class Trial:
             else:
                 rows.append(self._rows(name, "value", visits, course))
         rows += [self._rows(name, "value", visits, course) for name, course in extra.items()]
-        frame = pd.concat(rows, ignore_index=True)
+        columns = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        frame = pd.DataFrame(columns)
         frame["study"], frame["replicate"] = self.study.id, self.replicate
         frame["arm"], frame["subject"] = arm.id, person.subject
         return frame[list(OUTCOMES)]
@@ -274,18 +344,19 @@ class Trial:
             return np.where(np.array(self.rating_times) <= 0.0, person.baseline, scored)
         return scored
 
-    def _rows(self, quantity: str, statistic: str, times: object, values: object) -> pd.DataFrame:
+    def _rows(
+        self, quantity: str, statistic: str, times: npt.ArrayLike, values: npt.ArrayLike
+    ) -> dict[str, np.ndarray]:
         if quantity in self._known:
             unit = self.simulator.chain.quantities[quantity].shown_unit
         else:
             unit = {"severity_without_drug": "points", "belief": "ratio", "placebo": "points"}[quantity]
-        return pd.DataFrame(
-            {
-                "quantity": quantity,
-                "statistic": statistic,
-                "time_h": np.asarray(times, dtype=np.float64),
-                "unit": unit,
-                "value": np.asarray(values, dtype=np.float64),
-                "reason": "",
-            }
-        )
+        count = np.size(values)
+        return {
+            "quantity": np.full(count, quantity, dtype=object),
+            "statistic": np.full(count, statistic, dtype=object),
+            "time_h": np.asarray(times, dtype=np.float64),
+            "unit": np.full(count, unit, dtype=object),
+            "value": np.asarray(values, dtype=np.float64),
+            "reason": np.full(count, "", dtype=object),
+        }

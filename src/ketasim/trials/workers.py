@@ -25,8 +25,8 @@ from ketasim.trials.trial import Trial
 
 __all__ = ["Chunk", "ChunkResult", "TrialPlan", "chunks_of", "default_workers", "run_chunk", "run_chunks"]
 
-#: Persons a chunk: large enough to keep overhead small, small enough for a lively progress bar.
-CHUNK_SIZE = 4
+#: Persons a chunk: some registers full, and few enough for a lively progress bar.
+CHUNK_SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def run_chunk(trial: Trial, chunk: Chunk) -> ChunkResult:
     """Simulate the persons of a chunk; one that cannot be solved is reported, not dropped."""
     arm: Arm = trial.study.arm(chunk.arm)
     frames, failed = [], []
-    for person in chunk.people:
-        try:
-            frames.append(trial.outcomes(arm, person))
-        except KetasimError as error:
-            failed.append((person.subject, str(error)))
+    for person, found in zip(chunk.people, trial.scored_many(arm, chunk.people), strict=True):
+        if isinstance(found, KetasimError):
+            failed.append((person.subject, str(found)))
+        else:
+            frames.append(trial.recorded(arm, person, found))
     if not frames:
         frames = [_nobody()]
     return ChunkResult(chunk.number, pd.concat(frames, ignore_index=True), tuple(failed))
