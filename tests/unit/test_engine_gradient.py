@@ -13,7 +13,8 @@ from ketasim.engine import Batch, Infusion, Schedule, System, VectorEngine, diff
 from ketasim.errors import ModelError
 from ketasim.model import Simulator, build_chain
 from ketasim.model.parameters import load_parameters
-from ketasim.model.simulator import Case, Wanted
+from ketasim.model.patients import Wanted
+from ketasim.model.simulator import Case
 
 TIMES = np.array([0.0, 0.5, 1.0, 3.0, 8.0])
 

@@ -16,17 +16,20 @@ from ketasim.trials.catalogue import shipped_studies
 
 if TYPE_CHECKING:
     from ketasim.api.export import export_sbml
+    from ketasim.api.population import PopulationResult, simulate_population
     from ketasim.api.studies import TrialResult, simulate_study
     from ketasim.trials import Study
 
 __all__ = [
     "ILLNESS",
     "Course",
+    "PopulationResult",
     "Progress",
     "TimeCourse",
     "TrialResult",
     "export_sbml",
     "simulate",
+    "simulate_population",
     "simulate_regimen",
     "simulate_study",
 ]
@@ -38,6 +41,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "ketasim.api.export": ("export_sbml",),
+            "ketasim.api.population": ("PopulationResult", "simulate_population"),
             "ketasim.api.studies": ("TrialResult", "simulate_study"),
         },
     )

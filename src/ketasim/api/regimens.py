@@ -17,7 +17,8 @@ from ketasim.errors import ModelError, UnitError, unknown_name
 from ketasim.model.chain import Chain, build_chain
 from ketasim.model.clamp import Clamp, parse_clamp
 from ketasim.model.parameters import ParameterSet, load_parameters
-from ketasim.model.simulator import Patient, Run, Simulator
+from ketasim.model.patients import Patient
+from ketasim.model.simulator import Run, Simulator
 from ketasim.model.summary import summarise_course
 from ketasim.model.times import output_times
 from ketasim.trials import scoring

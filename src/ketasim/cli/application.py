@@ -20,6 +20,7 @@ from ketasim.cli.console import INTERRUPTED, REFUSED, complain, describe
 from ketasim.cli.emergent import emergent
 from ketasim.cli.export import export
 from ketasim.cli.listing import list_items
+from ketasim.cli.population import population
 from ketasim.cli.run import run
 from ketasim.cli.simulate import RegimenCommand, simulate
 from ketasim.cli.studies import check_study_file, new_study, schema
@@ -84,6 +85,11 @@ app.command("list", epilog="Example: ketasim list parameters --json")(list_items
 app.command("emergent", epilog="Example: ketasim emergent --only onset")(emergent)
 app.command("calibrate", epilog="Example: ketasim calibrate biology --workers 2")(calibrate_model)
 app.add_typer(export, name="export")
+app.command(
+    "population",
+    cls=RegimenCommand,
+    epilog='Example: ketasim population "0.5 mg/kg ketamine iv over 40 min" --patients 10000 --out pop',
+)(population)
 app.command("new-study", epilog="Example: ketasim new-study mytrial --out mytrial.yaml")(new_study)
 app.command("check-study", epilog="Example: ketasim check-study mytrial.yaml")(check_study_file)
 app.command("schema", epilog="Example: ketasim schema > study.schema.json")(schema)

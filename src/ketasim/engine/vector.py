@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ketasim.engine import driver
 from ketasim.engine.cache import KernelCache, default_cache
 from ketasim.engine.driver import Ending
-from ketasim.engine.events import event_table
+from ketasim.engine.events import EventTable, event_table
 from ketasim.engine.kernel import WIDTHS, observer_text, solver_text
 from ketasim.engine.lower import Program, lower
 from ketasim.engine.native import Library, Processor, load_library
@@ -66,12 +66,16 @@ class Batch:
         What happens to each.
     times : sequence of arrays
         Output times of each, increasing; a run goes from the first to the last.
+    table : EventTable, optional
+        The schedules as arrays, where these are at hand; a schedule is then only asked for
+        if its patient fails.
     """
 
     parameters: FloatArray
     starts: FloatArray
     schedules: Sequence[Schedule]
     times: Sequence[FloatArray]
+    table: EventTable | None = None
 
     def __len__(self) -> int:
         return len(self.schedules)
@@ -304,7 +308,9 @@ class VectorEngine:
         times = [np.asarray(own, dtype=np.float64) for own in batch.times]
         _check(times)
         begins, ends = np.array([own[0] for own in times]), np.array([own[-1] for own in times])
-        table = event_table(self.program, batch.schedules, begins.tolist(), ends.tolist(), defaults)
+        table = batch.table
+        if table is None:
+            table = event_table(self.program, batch.schedules, begins.tolist(), ends.tolist(), defaults)
         offsets = np.zeros(len(times) + 1, dtype=np.int64)
         offsets[1:] = np.cumsum([len(own) for own in times])
         width = len(self.system.states) if outputs is None else len(outputs)

@@ -19,7 +19,8 @@ from ketasim.dosing import Regimen, parse_regimen
 from ketasim.engine.schedule import InputPath
 from ketasim.model.clamp import Clamp
 from ketasim.model.parameters import ParameterSet
-from ketasim.model.simulator import Patient, Run, Simulator
+from ketasim.model.patients import Patient
+from ketasim.model.simulator import Run, Simulator
 from ketasim.model.times import output_times
 
 __all__ = ["SCENARIOS", "Bench", "Scenario", "Target", "load_targets"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ketasim.model.chain import MEDIATORS, SEVERITY_STATES, STAGES, Chain, build_chain
 from ketasim.model.clamp import Clamp, parse_clamp
 from ketasim.model.parameters import Parameter, ParameterSet, load_parameters, read_overrides
-from ketasim.model.simulator import Patient, Run, Simulator
+from ketasim.model.patients import Patient
+from ketasim.model.simulator import Run, Simulator
 from ketasim.model.stage import Derived, Equations, Input, Provides, Reads, Stage, State, Symbols
 from ketasim.model.summary import summarise_course
 from ketasim.model.times import output_times

@@ -8,10 +8,10 @@ ideation has its own way.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import sympy as sp
 
 from ketasim.model.functions import logistic
@@ -20,9 +20,9 @@ from ketasim.model.stage import Equations, Provides, Reads, Stage, State, Symbol
 __all__ = ["Symptoms", "affective_load_at"]
 
 
-def affective_load_at(severity: float, maximum: float) -> float:
-    """The affective load at which severity rests: the inverse of the read-out, a logit."""
-    return math.log(severity / (maximum - severity))
+def affective_load_at(severity: Any, maximum: Any) -> Any:
+    """The affective load at which severity rests, of numbers or arrays: the read-out's inverse, a logit."""
+    return np.log(severity / (maximum - severity))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import pandas as pd
 from ketasim.engine.schedule import InputPath
 from ketasim.errors import KetasimError, SolverError, StudyError, unknown_name
 from ketasim.model.parameters import ParameterSet
-from ketasim.model.simulator import Case, Run, Simulator, Wanted
+from ketasim.model.patients import Wanted
+from ketasim.model.simulator import Case, Run, Simulator
 from ketasim.model.times import output_times
 from ketasim.population import (
     SCALE_MAXIMUM,

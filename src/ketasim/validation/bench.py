@@ -15,7 +15,8 @@ from ketasim.engine.schedule import InputPath
 from ketasim.model.chain import build_chain
 from ketasim.model.clamp import Clamp
 from ketasim.model.parameters import ParameterSet, load_parameters
-from ketasim.model.simulator import Patient, Run, Simulator
+from ketasim.model.patients import Patient
+from ketasim.model.simulator import Run, Simulator
 from ketasim.model.times import output_times
 
 __all__ = ["NO_DRUG", "SINGLE", "Bench", "Finding", "Item", "Verdict", "later", "must", "spell"]

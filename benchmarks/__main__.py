@@ -1,0 +1,50 @@
+"""Measure, and write ``RESULTS.md``, ``results.json`` and the figure beside this file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import figure, report
+from benchmarks.cases import Problem, chain_problem, chain_simulator, timing_problem
+from benchmarks.measure import PATIENTS, as_json, measure
+from benchmarks.scaling import scaling
+
+ROUNDS, QUICK_ROUNDS = 7, 2
+
+
+def main() -> None:
+    """Run the benchmarks."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two rounds and fewer patients")
+    parser.add_argument("--rounds", type=int, help=f"rounds of all solvers (default {ROUNDS})")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for the results")
+    options = parser.parse_args()
+    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
+    options.out.mkdir(parents=True, exist_ok=True)
+    problems: tuple[Callable[[], Problem], ...] = (
+        lambda: chain_problem(chain_simulator(), PATIENTS),
+        lambda: timing_problem(PATIENTS),
+    )
+    measured = [measure(make(), rounds) for make in problems]
+    about = report.machine()
+    figure.draw(measured[0], options.out / "work_precision.svg")
+    scaled = scaling(options.quick)
+    results = {
+        "about": about,
+        "rounds": rounds,
+        "bars": {bar.what: {"least": bar.least, "rounds": bar.reached(measured[0])} for bar in report.BARS},
+        "work_precision": [as_json(item) for item in measured],
+        "scaling": scaled,
+    }
+    (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    text = report.text(measured, scaled, about, rounds)
+    (options.out / "RESULTS.md").write_text(text, encoding="utf-8")
+    print("\n".join(report.bars(measured[0])))
+    print(f"All results: {options.out / 'RESULTS.md'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""A regimen for many virtual patients, streamed to a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ketasim.api.options import Progress, length_h, silent, texts
+from ketasim.dosing import Regimen, parse_regimen
+from ketasim.engine import DEFAULT_RTOL, Solutions
+from ketasim.errors import ModelError, StudyError, unknown_name
+from ketasim.model import Simulator, build_chain
+from ketasim.model.cohort import Prepared, prepare_cohort
+from ketasim.model.parameters import ParameterSet, load_parameters
+from ketasim.population.cohorts import CohortSpec, draw_cohort
+from ketasim.units import parse_duration
+
+__all__ = ["PopulationResult", "simulate_population"]
+
+#: Persons a part: a file of a few megabytes.
+_PART = 4096
+
+
+@dataclass(frozen=True)
+class PopulationResult:
+    """Where the results of a population are.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``part-*.parquet`` (one row a person: ``subject``, ``weight``, ``entry_severity``, and
+        one column a quantity and time, as ``severity@24h``), ``failed.csv`` and ``manifest.json``.
+    patients, failed : int
+        How many were asked for, and how many of them could not be simulated.
+    """
+
+    folder: Path
+    patients: int
+    failed: int
+
+
+def simulate_population(
+    regimen: Regimen | str,
+    patients: int,
+    out: Path | str,
+    *,
+    quantities: Sequence[str] = ("severity",),
+    at: Sequence[str] = ("24h", "7d"),
+    days: str | float = "28d",
+    spec: CohortSpec | None = None,
+    parameters: ParameterSet | None = None,
+    seed: int = 1,
+    workers: int | None = None,
+    rtol: float = DEFAULT_RTOL,
+    force: bool = False,
+    progress: Progress = silent,
+) -> PopulationResult:
+    """Simulate virtual patients who differ in parameters, severity, weight and life stress.
+
+    Memory does not grow with their number. A person's row depends on the seed and his
+    number alone.
+
+    Parameters
+    ----------
+    regimen : Regimen or str
+        What all are given.
+    patients : int
+        How many.
+    out : Path or str
+        Folder for the results.
+    quantities : sequence of str
+        What is kept of each.
+    at : sequence of str
+        Times at which it is kept, such as ``"24h"``.
+    days : str or float
+        Time to simulate.
+    spec : CohortSpec, optional
+        Severity and weight.
+    parameters : ParameterSet, optional
+        Default: the shipped human values.
+    seed : int
+        Names the random numbers.
+    workers : int, optional
+        Threads; default: one a core.
+    rtol : float
+        Accuracy of the results.
+    force : bool
+        Whether to replace what is in the folder.
+    progress : function
+        Called with a word, the number done, and the number in all.
+
+    Returns
+    -------
+    PopulationResult
+
+    Raises
+    ------
+    KetasimError
+        If something given cannot be used; says what.
+    """
+    if isinstance(patients, bool) or not isinstance(patients, int) or patients < 1:
+        raise StudyError(f"patients: {patients!r} is not a number of patients; give 1 or more.")
+    regimen = parse_regimen(regimen) if isinstance(regimen, str) else regimen
+    chosen = load_parameters() if parameters is None else parameters
+    simulator = Simulator(build_chain(parameters=chosen), rtol)
+    for name in quantities:
+        if name not in simulator.chain.quantities:
+            raise ModelError(f"quantities: {unknown_name('quantity', name, simulator.chain.quantities)}")
+    task = _Task(
+        simulator,
+        chosen,
+        regimen,
+        tuple(quantities),
+        _times(texts(at, "at"), length_h(days)),
+        length_h(days),
+        CohortSpec() if spec is None else spec,
+        seed,
+    )
+    folder = _folder(Path(out), force=force)
+    cores = os.cpu_count() or 1
+    return task.run(patients, folder, cores if workers is None else workers, progress)
+
+
+def _times(at: Sequence[str], end_h: float) -> dict[str, float]:
+    """Times by their texts, increasing."""
+    found = {text: parse_duration(text, "at") for text in at}
+    for text, hours in found.items():
+        if not 0.0 <= hours <= end_h + 1e-9:
+            raise StudyError(f"at: {text!r} is outside the {end_h / 24:g} d that are simulated.")
+    if not found:
+        raise StudyError("at: give at least one time, such as '24h'.")
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def _folder(out: Path, *, force: bool) -> Path:
+    if out.exists() and not out.is_dir():
+        raise StudyError(f"out: {out} is a file; give a folder.")
+    if out.is_dir() and any(out.iterdir()):
+        if not force:
+            raise StudyError(f"out: {out} is not empty; choose another folder, or replace it with force.")
+        for path in (*out.glob("part-*.parquet"), out / "failed.csv", out / "manifest.json"):
+            path.unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is done to everybody."""
+
+    simulator: Simulator
+    parameters: ParameterSet
+    regimen: Regimen
+    quantities: tuple[str, ...]
+    times: dict[str, float]
+    end_h: float
+    spec: CohortSpec
+    seed: int
+
+    @property
+    def _grid(self) -> npt.NDArray[np.float64]:
+        """Output times: the start, those wanted, and the end."""
+        return np.unique([0.0, *self.times.values(), self.end_h])
+
+    def run(self, patients: int, folder: Path, workers: int, progress: Progress) -> PopulationResult:
+        """Simulate, and write part after part."""
+        if workers < 1:
+            raise StudyError(f"workers: {workers} is not a number of threads; give 1 or more.")
+        waiting: list[tuple[int, Prepared, npt.NDArray[np.float64], npt.NDArray[np.float64]]] = []
+        failed, done = 0, 0
+        status = "interrupted"
+        (folder / "failed.csv").write_text("subject,reason\n", encoding="utf-8")
+        try:
+            for solutions in self._solved(patients, workers, waiting):
+                first, prepared, weight, severity = waiting.pop(0)
+                failed += self._write(folder, first, prepared, weight, severity, solutions)
+                done += len(weight)
+                progress("patients", done, patients)
+            status = "finished"
+        finally:
+            self._manifest(folder, patients, done, failed, status)
+        return PopulationResult(folder, patients, failed)
+
+    def _solved(self, patients: int, workers: int, waiting: list[Any]) -> Iterator[Solutions]:
+        def batches() -> Iterator[Any]:
+            for first in range(0, patients, _PART):
+                cohort = draw_cohort(
+                    self.parameters,
+                    self.spec,
+                    seed=self.seed,
+                    first=first,
+                    count=min(_PART, patients - first),
+                    days=int(np.ceil(self.end_h / 24.0)),
+                )
+                prepared = prepare_cohort(self.simulator, cohort, self.regimen, self._grid)
+                waiting.append((first, prepared, cohort.varied["weight"], cohort.severity))
+                yield prepared.batch
+
+        defaults = self.simulator.chain.input_defaults()
+        return self.simulator.engine().stream(
+            batches(), defaults, self.simulator.rtol, self.quantities, workers
+        )
+
+    def _write(
+        self,
+        folder: Path,
+        first: int,
+        prepared: Prepared,
+        weight: npt.NDArray[np.float64],
+        severity: npt.NDArray[np.float64],
+        solutions: Solutions,
+    ) -> int:
+        """Write one part; returns how many of it failed."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        reasons = dict(prepared.refused)
+        reasons |= {int(prepared.places[i]): text for i, text in solutions.failures.items()}
+        kept = [i for i in range(len(prepared.places)) if i not in solutions.failures]
+        places = prepared.places[kept]
+        columns: dict[str, Any] = {
+            "subject": first + places + 1,
+            "weight": weight[places],
+            "entry_severity": severity[places],
+        }
+        values = np.array([solutions.values[i] for i in kept]).reshape(len(kept), len(self._grid), -1)
+        for place, name in enumerate(self.quantities):
+            factor = self.simulator.shown_factor(name)
+            for text, hours in self.times.items():
+                at = int(np.searchsorted(self._grid, hours))
+                columns[f"{name}@{text}"] = values[:, at, place] / factor
+        path = folder / f"part-{first // _PART:05d}.parquet"
+        pq.write_table(pa.table(columns), path.with_suffix(".writing"))
+        path.with_suffix(".writing").replace(path)
+        with (folder / "failed.csv").open("a", encoding="utf-8") as file:
+            for place, text in sorted(reasons.items()):
+                file.write(f'{first + place + 1},"{text}"\n')
+        return len(reasons)
+
+    def _manifest(self, folder: Path, patients: int, done: int, failed: int, status: str) -> None:
+        about = {
+            "status": status,
+            "patients": patients,
+            "done": done,
+            "failed": failed,
+            "regimen": self.regimen.text,
+            "days": self.end_h / 24.0,
+            "seed": self.seed,
+            "rtol": self.simulator.rtol,
+            "spec": vars(self.spec),
+            "units": {name: self.simulator.chain.quantities[name].shown_unit for name in self.quantities},
+            "version": version("ketasim"),
+            "note": "A research and teaching instrument, not for treating a person.",
+        }
+        (folder / "manifest.json").write_text(json.dumps(about, indent=1), encoding="utf-8")

@@ -1,0 +1,169 @@
+"""Persons as arrays: the same people, the same results, whatever they are cut into."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ketasim.api import simulate_population
+from ketasim.dosing import parse_regimen
+from ketasim.errors import KetasimError, ModelError, StudyError
+from ketasim.model import Simulator, build_chain
+from ketasim.model.cohort import Cohort, prepare_cohort
+from ketasim.model.parameters import load_parameters
+from ketasim.population.cohorts import CohortSpec, draw_cohort
+
+INFUSIONS = "0.5 mg/kg ketamine iv over 40 min, on days 1, 4"
+DAYS = 5
+
+
+@cache
+def simulator() -> Simulator:
+    return Simulator(build_chain(), 1e-6)
+
+
+def drawn(first: int, count: int, seed: int = 3) -> Cohort:
+    return draw_cohort(load_parameters(), CohortSpec(), seed=seed, first=first, count=count, days=DAYS)
+
+
+def test_a_person_does_not_depend_on_the_others_drawn() -> None:
+    many, few = drawn(0, 40), drawn(17, 5)
+    assert np.array_equal(many.severity[17:22], few.severity)
+    assert np.array_equal(many.stress[17:22], few.stress)
+    for name, values in few.varied.items():
+        assert np.array_equal(many.varied[name][17:22], values), name
+    assert not np.array_equal(drawn(17, 5, seed=4).severity, few.severity)
+
+
+def test_distributions_are_those_asked_for() -> None:
+    cohort = drawn(0, 20_000)
+    assert cohort.varied["weight"].mean() == pytest.approx(82.0, abs=0.5)
+    assert cohort.varied["weight"].std() == pytest.approx(18.0, abs=0.5)
+    assert cohort.severity.min() >= 20.0
+    assert cohort.severity.max() <= 50.0
+    assert cohort.severity.mean() == pytest.approx(33.0, abs=0.2)
+    own = load_parameters()["mood_time"]
+    spread = np.log(cohort.varied["mood_time"] / own.value)
+    assert spread.std() == pytest.approx(own.iiv, rel=0.03)
+    # One day's stress follows the last one's.
+    kept = np.exp(-24.0 / load_parameters()["life_stress_time"].value)
+    assert np.corrcoef(cohort.stress[:, 1], cohort.stress[:, 2])[0, 1] == pytest.approx(kept, abs=0.02)
+    assert cohort.stress.std() == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "regimen",
+    [
+        INFUSIONS,
+        "40 mg ketamine iv over 40 min",
+        "0.2 mg/kg ketamine iv bolus",
+        "56 mg esketamine intranasal",
+    ],
+)
+def test_arrays_and_objects_give_the_same_course(regimen: str) -> None:
+    cohort, dose = drawn(0, 12), parse_regimen(regimen)
+    times = np.array([0.0, 0.5, 2.0, 24.0, 24.0 * DAYS])
+    prepared = prepare_cohort(simulator(), cohort, dose, times)
+    wanted = ("severity", "ketamine_arterial", "cadss")
+    defaults = simulator().chain.input_defaults()
+    found = simulator().engine().solve(prepared.batch, defaults, 1e-6, wanted)
+    assert not found.failures
+    for row, i in enumerate(prepared.places.tolist()):
+        (patient,) = simulator().depressed_many([cohort.wanted(i)])
+        assert not isinstance(patient, KetasimError)
+        run = simulator().run(patient, dose, times, cohort.inputs(i))
+        for column, name in enumerate(wanted):
+            values = found.values[row][:, column] / simulator().shown_factor(name)
+            expected = run.quantities[name]
+            # The arrays hold the same numbers to rounding, which moves a step within the tolerance.
+            assert np.max(np.abs(values - expected)) <= 1e-5 * max(1.0, float(np.max(np.abs(expected)))), name
+
+
+def test_parameters_that_others_follow_are_followed() -> None:
+    cohort = drawn(0, 3)
+    moved = Cohort(
+        cohort.parameters,
+        {**cohort.varied, "clearance": np.array([60.0, 70.0, 80.0])},
+        cohort.severity,
+        cohort.stress,
+    )
+    dose, times = parse_regimen(INFUSIONS), np.array([0.0, 1.0])
+    prepared = prepare_cohort(simulator(), moved, dose, times)
+    names = simulator().engine().program.parameters
+    for row, i in enumerate(prepared.places.tolist()):
+        values = simulator().chain.parameter_values(moved.wanted(i).parameters)
+        for column, name in enumerate(names):
+            if name != "illness_load":
+                assert prepared.batch.parameters[row, column] == pytest.approx(values[name], rel=1e-14), name
+
+
+def test_who_cannot_be_set_up_is_named() -> None:
+    cohort = drawn(0, 4)
+    severity = cohort.severity.copy()
+    severity[2] = 80.0
+    prepared = prepare_cohort(
+        simulator(),
+        Cohort(cohort.parameters, cohort.varied, severity, cohort.stress),
+        parse_regimen(INFUSIONS),
+        np.array([0.0, 1.0]),
+    )
+    assert prepared.places.tolist() == [0, 1, 3]
+    assert "80 points cannot be a resting severity" in prepared.refused[2]
+    with pytest.raises(ModelError, match="nearest valid name is 'weight'"):
+        Cohort(cohort.parameters, {"wieght": severity}, severity, cohort.stress)
+
+
+def test_a_population_is_written_part_by_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"quantities": ("severity", "cadss"), "at": ("40min", "24h"), "days": "2d", "seed": 5}
+    whole = simulate_population(INFUSIONS, 70, tmp_path / "whole", **options)  # type: ignore[arg-type]
+    monkeypatch.setattr("ketasim.api.population._PART", 16)
+    simulate_population(INFUSIONS, 70, tmp_path / "cut", workers=2, **options)  # type: ignore[arg-type]
+    (only,) = whole.folder.glob("part-*.parquet")
+    one = pd.read_parquet(only)
+    parts = sorted((tmp_path / "cut").glob("part-*.parquet"))
+    many = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+    assert len(parts) == 5
+    pd.testing.assert_frame_equal(one, many, check_exact=True)
+    assert list(one.columns) == ["subject", "weight", "entry_severity"] + [
+        f"{name}@{time}" for name in ("severity", "cadss") for time in ("40min", "24h")
+    ]
+    assert len(one) == 70 - whole.failed
+    assert (one["cadss@40min"] > 1.0).mean() > 0.9
+    manifest = json.loads((tmp_path / "cut" / "manifest.json").read_text())
+    assert (manifest["status"], manifest["done"], manifest["units"]["severity"]) == ("finished", 70, "points")
+
+
+def test_a_population_that_is_stopped_keeps_its_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ketasim.api.population._PART", 16)
+
+    def stop(_: str, done: int, _total: int) -> None:
+        if done >= 32:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate_population(INFUSIONS, 160, tmp_path, days="2d", at=("24h",), progress=stop)
+    assert json.loads((tmp_path / "manifest.json").read_text())["status"] == "interrupted"
+    assert len(list(tmp_path.glob("part-*.parquet"))) == 2
+    assert not list(tmp_path.glob("*.writing"))
+
+
+def test_bad_populations_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="patients: 0 is not a number of patients"):
+        simulate_population(INFUSIONS, 0, tmp_path / "a")
+    with pytest.raises(ModelError, match="nearest valid name is 'severity'"):
+        simulate_population(INFUSIONS, 1, tmp_path / "a", quantities=("severty",))
+    with pytest.raises(StudyError, match="at: '40d' is outside the 28 d"):
+        simulate_population(INFUSIONS, 1, tmp_path / "a", at=("40d",))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    with pytest.raises(StudyError, match="not empty"):
+        simulate_population(INFUSIONS, 1, tmp_path / "full")
+    with pytest.raises(StudyError, match="severity: a mean of 70"):
+        CohortSpec(severity_mean=70.0)
