@@ -508,7 +508,10 @@ def settle(
                 size = 0.0
                 for m in range(n_states):
                     share = abs(memory[at.g + m, lane]) / scales[m]
-                    size = share if not share <= size else size
+                    if not share <= size:
+                        size = share
+                    if share != share:  # NaN
+                        break
                 if not np.isfinite(size):
                     busy &= ~(1 << lane)
                     continue

@@ -28,6 +28,9 @@ __all__ = ["Cohort", "Prepared", "prepare_cohort"]
 
 FloatArray = npt.NDArray[np.float64]
 
+#: Body weights, in kg, at which a dose is looked at.
+_PROBES = (50.0, 100.0)
+
 
 @dataclass(frozen=True)
 class Cohort:
@@ -228,13 +231,11 @@ def _events(
         return None
     program, defaults = simulator.engine().program, simulator.chain.input_defaults()
     weight = cohort.varied.get("weight")
-    own = float(cohort.parameters["weight"].value if weight is None else weight[first])
-    # What is given is a line in the weight: two weights tell it.
-    probes = [schedules.of(first), schedules.of(first, weight=2.0 * own)]
+    # What is given is a line in the weight: two weights tell it. They are the same for everybody,
+    # so that no person's doses follow from who is first.
+    probes = [schedules.of(first, weight=kilograms) for kilograms in _PROBES]
     found = event_table(program, probes, [begin] * 2, [end] * 2, defaults)
     low, high = (_part(found, i) for i in range(2))
-    if weight is None:
-        high = low
     stress_input = program.inputs.index("life_stress")
     is_stress = (low.kinds == Action.SET_INPUT) & (low.targets == stress_input)
     count, per_person = len(kept), len(low.times) - int(is_stress.sum())
@@ -245,9 +246,9 @@ def _events(
     kinds = np.concatenate([low.kinds[~is_stress], np.full(inside.sum(), int(Action.SET_INPUT))])
     targets = np.concatenate([low.targets[~is_stress], np.full(inside.sum(), stress_input)])
     values = np.empty((count, len(times)))
-    slope = (high.values - low.values)[~is_stress] / own
-    share = 0.0 if weight is None else (weight[kept] - own)[:, None]
-    values[:, :per_person] = low.values[~is_stress] + slope * share
+    slope = (high.values - low.values)[~is_stress] / (_PROBES[1] - _PROBES[0])
+    own = np.full(count, cohort.parameters["weight"].value) if weight is None else weight[kept]
+    values[:, :per_person] = low.values[~is_stress] + slope * (own - _PROBES[0])[:, None]
     values[:, per_person:] = cohort.stress[kept][:, inside]
     inputs = np.repeat(found.inputs[:1], count, axis=0)
     events = Events(
