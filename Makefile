@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(VENV_PYTHON) -m pip --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers clean
+.PHONY: help demo test lint types layers bench clean
 
 help:
 	@echo "make demo    simulate a published trial and leave its report in $(DEMO)/"
@@ -31,6 +31,7 @@ help:
 	@echo "make lint    check style and formatting"
 	@echo "make types   check types"
 	@echo "make layers  check that imports go down the layers"
+	@echo "make bench   measure speed and error beside other solvers, into benchmarks/ (some minutes)"
 	@echo "make clean   delete $(VENV), $(DEMO) and all caches"
 
 demo: $(RUN_READY)
@@ -49,6 +50,11 @@ types: $(DEV_READY)
 
 layers: $(DEV_READY)
 	$(BIN)/lint-imports
+
+# Peers that are not installed are left out, and the results say so. numbalsoda is built from source and
+# needs a Fortran compiler, so that it is not asked for here: pip install "ketasim[bench]" does.
+bench: $(DEV_READY)
+	$(VENV_PYTHON) -m benchmarks $(BENCH_OPTIONS)
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -18,7 +18,8 @@ from ketasim.engine import Batch, Infusion, InputPath, Schedule, System
 from ketasim.model import Simulator, build_chain
 from ketasim.model.administration import INFUSED as CHAIN_INFUSED
 from ketasim.model.parameters import load_parameters
-from ketasim.model.simulator import Case, Patient, Wanted
+from ketasim.model.patients import Patient, Wanted
+from ketasim.model.simulator import Case
 
 __all__ = ["Problem", "chain_problem", "chain_simulator", "timing_problem", "with_daily_stress"]
 

@@ -224,9 +224,10 @@ def _compiled_rhs(problem: Problem) -> int:
     ]
     namespace: dict[str, Any] = {"exp": math.exp, "log": math.log}
     exec(compile("\n".join(lines), "<benchmark>", "exec"), namespace)  # noqa: S102 - our own equations
-    compiled = numba.cfunc(lsoda_sig, error_model="numpy")(namespace["rhs"])
+    compiled: Any = numba.cfunc(lsoda_sig, error_model="numpy")(namespace["rhs"])
     _ALIVE.append(compiled)
-    return int(compiled.address)
+    address: int = compiled.address
+    return address
 
 
 #: Compiled functions, which must outlive their addresses.

@@ -57,7 +57,7 @@ def draw(measured: Measured, path: Path) -> None:
     axes.set_ylim(low * 0.6, high)
     axes.set_xlabel("largest error of any state (share of its size); better to the right", fontsize=13)
     axes.set_ylabel("processor time a patient (ms)", fontsize=13)
-    axes.set_title(f"{measured.problem}, {measured.states} states, 28 days, 8 infusions", fontsize=13)
+    axes.set_title(f"The {measured.problem}, {measured.states} states, 28 days, 8 infusions", fontsize=13)
     axes.tick_params(labelsize=12)
     axes.grid(visible=True, which="major", color="#DDDDDD")
     figure.legend(loc="outside lower center", ncols=2, fontsize=12, frameon=False)

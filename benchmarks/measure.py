@@ -103,12 +103,8 @@ def measure(problem: Problem, rounds: int) -> Measured:
     curves = {contender.name: Curve() for contender in every}
     for contender in every:
         _find_errors(contender, eight, exact, curves[contender.name])
-    timed = {
-        contender.name: problem.first(FEWER.get(contender.name, PATIENTS * COPIES.get(contender.name, 1)))
-        if contender.name in FEWER
-        else eight.first(PATIENTS * COPIES.get(contender.name, 1))
-        for contender in every
-    }
+    counts = {name: FEWER.get(name, PATIENTS * COPIES.get(name, 1)) for name in curves}
+    timed = {name: eight.first(count) for name, count in counts.items()}
     for number in range(rounds):
         print(f"{problem.name}: round {number + 1} of {rounds}", file=sys.stderr)
         for rtol in RTOLS:
@@ -140,7 +136,7 @@ def _find_errors(contender: Contender, problem: Problem, exact: FloatArray, curv
     for rtol in RTOLS:
         try:
             found = contender.run(problem, rtol)
-        except Exception as error:  # noqa: BLE001 - each solver fails in its own way, and the table says so
+        except Exception as error:  # each solver fails in its own way, and the table says that it does
             curve.failed[rtol] = str(error)
             continue
         curve.errors[rtol] = errors_of(problem, found, exact).tolist()

@@ -66,7 +66,9 @@ def machine() -> dict[str, str]:
     info = Path("/proc/cpuinfo")
     if info.exists():
         lines = info.read_text(encoding="utf-8").splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+        model = next(
+            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model
+        )
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "processor": f"{model}, {os.cpu_count()} cores",
@@ -78,7 +80,10 @@ def machine() -> dict[str, str]:
 
 def bars(measured: Measured) -> list[str]:
     """A line for each bar, with whether it is met."""
-    lines = ["| bar, against libRoadRunner on the chain | at least | median | range | met |", "|---|---:|---:|---:|---|"]
+    lines = [
+        "| bar, against libRoadRunner on the chain | at least | median | range | met |",
+        "|---|---:|---:|---:|---|",
+    ]
     for bar in BARS:
         found = bar.reached(measured)
         if not found:
@@ -91,7 +96,9 @@ def bars(measured: Measured) -> list[str]:
     return lines
 
 
-def text(measured: Sequence[Measured], scaled: Mapping[str, Any], about: Mapping[str, str], rounds: int) -> str:
+def text(
+    measured: Sequence[Measured], scaled: Mapping[str, Any], about: Mapping[str, str], rounds: int
+) -> str:
     """Write ``RESULTS.md``."""
     lines = ["# Benchmark results", "", "Written by `make bench`. What is measured and how: `README.md`.", ""]
     lines += ["; ".join(f"{name} {value}" for name, value in about.items()) + f"; {rounds} rounds.", ""]
@@ -119,7 +126,12 @@ def _default(chain: Measured) -> list[str]:
 def _problem(measured: Measured) -> list[str]:
     title = f"## {measured.problem[0].upper()}{measured.problem[1:]}, {measured.states} states"
     names = list(measured.curves)
-    lines = [title, "", "Processor time a patient in ms, median (range), and error of the median patient:", ""]
+    lines = [
+        title,
+        "",
+        "Processor time a patient in ms, median (range), and error of the median patient:",
+        "",
+    ]
     lines += [_row(["rtol", *names]), "|---|" + "---|" * len(names)]
     for rtol in RTOLS:
         lines.append(_row([f"{rtol:g}", *(_cell(measured, name, rtol) for name in names)]))
@@ -157,13 +169,22 @@ def _ratio(found: Sequence[float]) -> str:
     return f"{statistics.median(found):.1f} ({min(found):.1f} to {max(found):.1f})"
 
 
+def _patients(count: str) -> str:
+    return "1 patient" if count == "1" else f"{int(count):,} patients"
+
+
 def _scaling(scaled: Mapping[str, Any]) -> list[str]:
     if not scaled:
         return []
     rates = scaled["patients_a_second"]
     sizes = list(next(iter(rates.values())))
-    lines = ["## Scaling of the chain", "", "At the default tolerance; wall-clock time on a machine that others may use.", ""]
-    lines += [_row(["patients a second", *(f"{int(size):,} patients" for size in sizes)])]
+    lines = [
+        "## Scaling of the chain",
+        "",
+        "At the default tolerance; wall-clock time on a machine that others may use.",
+        "",
+    ]
+    lines += [_row(["patients a second", *(_patients(size) for size in sizes)])]
     lines += ["|---|" + "---:|" * len(sizes)]
     for threads, row in rates.items():
         name = "1 thread" if threads == "1" else f"{threads} threads"
@@ -171,18 +192,26 @@ def _scaling(scaled: Mapping[str, Any]) -> list[str]:
     first, memory, one = scaled["first_result"], scaled["peak_mb"], scaled["one_patient_ms"]
     made = scaled["derivatives"]
     lines += ["", "| what | |", "|---|---:|"]
-    lines += [f"| a patient of the {name}, all states kept | {ms:.2f} ms |" for name, ms in scaled["states"].items()]
-    lines += [f"| one patient alone, {name} | {ms:.1f} ms |" for name, ms in one.items()]
-    lines += [f"| from the start of Python to one patient's course, nothing compiled | {first['cold']:.1f} s |"]
-    lines += [f"| the same with compiled kernels on disk | {first['warm']:.1f} s |"]
-    lines += [f"| peak memory with {int(count):,} patients | {mb:.0f} MB |" for count, mb in memory.items()]
     lines += [
-        f"| 30 derivatives of severity, steps replayed | {made['replayed_ms']:.0f} ms, error {made['replayed_error']:.0e} |",
-        f"| the same by differences of 60 plain runs | {made['plain_ms']:.0f} ms, error {made['plain_error']:.0e} |",
+        f"| a patient of the {name}, all states kept | {ms:.2f} ms |" for name, ms in scaled["states"].items()
+    ]
+    lines += [f"| one patient alone, {name} | {ms:.1f} ms |" for name, ms in one.items()]
+    lines += [
+        f"| from the start of Python to one patient's course, nothing compiled | {first['cold']:.1f} s |"
+    ]
+    lines += [f"| the same with compiled kernels on disk | {first['warm']:.1f} s |"]
+    lines += [f"| peak memory, {_patients(count)} | {mb:.0f} MB |" for count, mb in memory.items()]
+    lines += [
+        f"| 30 derivatives of severity, steps replayed | {made['replayed_ms']:.0f} ms |",
+        f"| the same by differences of 60 plain runs | {made['plain_ms']:.0f} ms |",
+        f"| that patient's plain run alone | {made['one_run_ms']:.1f} ms |",
         "",
-        "The error of derivatives is against replayed steps at rtol 1e-10, as a share of the largest "
-        f"elasticity; plain differences at 1e-10 are off by {made['plain_error_at_1e-10']:.0e}. "
-        f"One run of that patient takes {made['one_run_ms']:.1f} ms.",
+        f"Of these parameters, spread over the table, {made['parameters']:.0f} move severity. Relative "
+        f"error of these derivatives, against replay at rtol 1e-10: {made['replayed_error']:.0e} (median) "
+        f"and {made['replayed_worst']:.0e} (worst) with replayed steps, {made['plain_error']:.0e} and "
+        f"{made['plain_worst']:.0e} with plain runs.",
+        "",
+        f"Load of the machine when this began: {scaled['load']:.1f} waiting processes.",
         "",
     ]
     return lines

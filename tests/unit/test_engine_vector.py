@@ -12,7 +12,7 @@ import sympy as sp
 
 from ketasim.engine import Batch, Bolus, Infusion, InputPath, Reset, Schedule, Solutions, System, VectorEngine
 from ketasim.engine.cache import KernelCache
-from ketasim.engine.driver import Ending
+from ketasim.engine.records import Ending
 from ketasim.errors import ModelError
 
 #: What the kernels are asked for, and the error that this leaves.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ketasim.engine.driver import Action, Events
 from ketasim.engine.lower import Program
+from ketasim.engine.records import Action, Events
 from ketasim.engine.schedule import Schedule
 from ketasim.errors import ModelError, unknown_name
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ketasim.engine import driver
-from ketasim.engine.driver import Ending
+from ketasim.engine.records import Ending, Tape
 from ketasim.engine.vector import DEFAULT_RTOL, Batch, VectorEngine
 from ketasim.errors import ModelError, SolverError
 
@@ -83,7 +82,7 @@ def differentiate(
     names = None if outputs is None else tuple(outputs)
     stop = np.zeros(1, dtype=np.int64)
     shares = np.zeros(_TAPE)
-    written = driver.Tape(np.zeros(2, dtype=np.int64), shares, False)
+    written = Tape(np.zeros(2, dtype=np.int64), shares, False)
     solved = engine.march(base, defaults, rtol, names, written, stop)
     if solved.endings[0] != Ending.REACHED:
         raise SolverError("the run to differentiate failed; look at it alone.")
@@ -92,7 +91,7 @@ def differentiate(
             "a moved parameter makes events fall together or apart: move it less, or not at all."
         )
     count = len(moved)
-    read = driver.Tape(np.zeros(count + 1, dtype=np.int64), shares, True)
+    read = Tape(np.zeros(count + 1, dtype=np.int64), shares, True)
     replayed = engine.march(moved, defaults, rtol, names, read, stop)
     for i in np.flatnonzero(replayed.endings != Ending.REACHED).tolist():
         raise SolverError(f"a run with move {i // 2} (of {count // 2}) failed: make the move smaller.")

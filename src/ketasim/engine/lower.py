@@ -8,7 +8,6 @@ The rules that equations must keep are checked here.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -84,22 +83,6 @@ class Program:
     rates: tuple[int, ...]
     quantities: dict[str, int]
     jacobian: dict[tuple[int, int], int]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A digest of all that kernels are written from."""
-        parts = [
-            self.forced,
-            self.parameters,
-            self.inputs,
-            self.system.scales,
-            tuple((node.op.value, node.operands, node.value, node.name) for node in self.graph.nodes),
-            self.states,
-            self.rates,
-            tuple(self.quantities.items()),
-            tuple(self.jacobian.items()),
-        ]
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property
     def state_names(self) -> tuple[str, ...]:

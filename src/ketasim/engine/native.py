@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,23 +66,22 @@ class Library:
     _engine: Any  # keeps the code alive
 
 
-def load_library(text: Callable[[], str], names: tuple[str, ...], cache: KernelCache, key: str) -> Library:
+def load_library(text: str, names: tuple[str, ...], cache: KernelCache) -> Library:
     """Return the compiled form of LLVM IR, from the cache if it is there.
 
     Parameters
     ----------
-    text : function
-        Gives LLVM IR; only called if the cache does not have its code.
+    text : str
+        LLVM IR. An entry's key follows from all of it, from the compiler's version and from the
+        processor, so that no change of a model or of what writes kernels can meet old code.
     names : tuple of str
         Functions wanted.
     cache : KernelCache
         Where compiled code is kept.
-    key : str
-        What the text follows from; the processor and the compiler's version are added.
     """
     processor = Processor.host()
-    full = cache.make_key(key, llvmlite.__version__, *_version(), *vars(processor).values())
-    code = cache.get_or_make(full, lambda: _compiled(text(), processor))
+    key = cache.make_key(text, llvmlite.__version__, *_version(), *vars(processor).values())
+    code = cache.get_or_make(key, lambda: _compiled(text, processor))
     engine = llvm.create_mcjit_compiler(_parsed("", processor), processor.machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()

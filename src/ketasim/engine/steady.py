@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ketasim.engine import driver
+from ketasim.engine import driver, records
 from ketasim.engine.vector import VectorEngine
 
 __all__ = ["Rests", "find_rests", "grows"]
@@ -113,7 +113,7 @@ def _settled(
     driver.run_settle(
         engine.kernels["setup"],
         engine.kernels["newton"],
-        driver.allocate(program, 0, engine.lanes),
+        records.allocate(program, 0, engine.lanes),
         np.ascontiguousarray(parameters, dtype=np.float64),
         outside,
         states,

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from ketasim.dosing import Regimen
 from ketasim.engine import Batch, Schedule
-from ketasim.engine.driver import Action, Events
 from ketasim.engine.events import EventTable, event_table
+from ketasim.engine.records import Action, Events
 from ketasim.engine.schedule import InputPath
 from ketasim.errors import KetasimError, ModelError, unknown_name
 from ketasim.model.administration import events_of
