@@ -128,7 +128,8 @@ def test_powers_need_what_is_positive(expression: sp.Expr, allowed: bool) -> Non
 
 
 def test_a_declared_state_may_be_a_base() -> None:
-    lower(System((X,), (N,), (), (-(X**N),), {}, (1.0,), frozenset({X})))
+    program = lower(System((X,), (N,), (), (-(X**N),), {}, (1.0,), frozenset({X})))
+    assert count(program, list(program.rates), Op.LOG) == 1
 
 
 def test_unknown_functions_and_names_are_refused_where_they_are() -> None:

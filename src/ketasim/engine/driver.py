@@ -220,6 +220,28 @@ def _turn_tape(work: Work, accepted: int, ended: int, tape: Tape) -> None:
 
 
 @_compiled
+def _keep_states(work: Work) -> None:
+    """Let every lane go on from what it accepted."""
+    memory, at = work.memory, work.at
+    for m in range(at.y1 - at.y):
+        for lane in range(memory.shape[1]):
+            memory[at.y + m, lane] = memory[at.y1 + m, lane]
+
+
+@_compiled
+def _close_segments(work: Work, failed: int, ended: int, control: Control, report: Report) -> None:
+    """Take those who failed out, and let the others go on from where their segments end."""
+    memory, c = work.memory, work.at.c
+    endings = np.array([_SHORT, _MANY])
+    for lane in range(memory.shape[1]):
+        if failed >> lane & 1:
+            many = memory[c + _STEPS, lane] >= control.step_limit
+            _leave(work, lane, endings[1 if many else 0], report)
+        elif ended >> lane & 1:
+            memory[c + _ORIGIN, lane] = memory[c + _UNTIL, lane]
+
+
+@_compiled
 def march(
     setup: Any,
     step: Any,
@@ -245,7 +267,7 @@ def march(
     c, o = _address(memory, at.c), _address(memory, at.o)
     following, busy, empty, turned = 0, 0, (1 << width) - 1, 0
     # As variables: Numba compiles a function anew for each constant it is given.
-    endings = np.array([_REACHED, _SHORT, _MANY, _STOPPED])
+    endings = np.array([_REACHED, _STOPPED])
     while True:
         fresh = 0
         for lane in range(width):
@@ -280,7 +302,7 @@ def march(
         if control.stop[0]:
             for lane in range(width):
                 if busy >> lane & 1:
-                    _leave(work, lane, endings[3], report)
+                    _leave(work, lane, endings[1], report)
             return
 
         step(y, s, c, k, y1, g, lu, info, control.rtol)
@@ -293,21 +315,13 @@ def march(
                     _write(work, lane, outputs)
                     if memory[at.c + _DUE, lane] > memory[at.c + _TIME, lane]:
                         due &= ~(1 << lane)
-        for m in range(at.y1 - at.y):
-            for lane in range(width):
-                memory[at.y + m, lane] = memory[at.y1 + m, lane]
+        _keep_states(work)
         failed, ended = flags >> 24 & busy, flags >> 8 & busy
         if len(tape.offsets):
             _turn_tape(work, flags & busy, ended, tape)
         if failed | ended:
-            for lane in range(width):
-                if failed >> lane & 1:
-                    many = memory[at.c + _STEPS, lane] >= control.step_limit
-                    _leave(work, lane, endings[2 if many else 1], report)
-                    busy, empty = busy & ~(1 << lane), empty | 1 << lane
-                elif ended >> lane & 1:
-                    memory[at.c + _ORIGIN, lane] = memory[at.c + _UNTIL, lane]
-                    turned |= 1 << lane
+            _close_segments(work, failed, ended, control, report)
+            busy, empty, turned = busy & ~failed, empty | failed, ended & ~failed
 
 
 @_compiled
@@ -400,4 +414,17 @@ def _guarded(function: Any, arguments: tuple[Any, ...]) -> None:
         function(*arguments)
 
 
-_HELPERS = (_address, _fill, _set, _seat, _write, _look_ahead, _open_segment, _leave, _wind, _turn_tape)
+_HELPERS = (
+    _address,
+    _fill,
+    _set,
+    _seat,
+    _write,
+    _look_ahead,
+    _open_segment,
+    _leave,
+    _wind,
+    _turn_tape,
+    _keep_states,
+    _close_segments,
+)
