@@ -66,36 +66,47 @@ def kernel_functions(library: Library) -> dict[str, Any]:
     return {name: _Kernel(name, address) for name, address in library.addresses.items()}
 
 
+def _helper(function: _F) -> _F:
+    """Compile a function that only compiled ones call."""
+    # Without what Python would need to call it, which takes longer to compile than the function.
+    return _made(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
 def _compiled(function: _F) -> _F:
+    """Compile a function that Python calls."""
+    return _made(function, no_cfunc_wrapper=True)
+
+
+def _made(function: _F, **options: bool) -> _F:
     """Compile with Numba, and keep the result on disk where there is a place for it."""
-    made: Any
+    compiler: Any = nb.njit  # its types leave out the options about wrappers
     try:
-        made = nb.njit(nogil=True, cache=True)(function)
+        made = compiler(nogil=True, cache=True, **options)(function)
     except RuntimeError:  # neither this folder nor the user's cache can be written
-        made = nb.njit(nogil=True)(function)
+        made = compiler(nogil=True, **options)(function)
     return cast(_F, made)
 
 
-@_compiled
+@_helper
 def _address(memory: Any, row: int) -> Any:
     """Address of a row of lanes, as kernels take it."""
     return memory.ctypes.data + np.uint64(8 * memory.shape[1]) * np.uint64(row)
 
 
-@_compiled
+@_helper
 def _fill(memory: Any, first: int, lane: int, table: Any, row: int) -> None:
     """Write a row of a table down a lane."""
     for m in range(table.shape[1]):
         memory[first + m, lane] = table[row, m]
 
 
-@_compiled
+@_helper
 def _set(memory: Any, first: int, end: int, lane: int, value: float) -> None:
     for m in range(first, end):
         memory[m, lane] = value
 
 
-@_compiled
+@_helper
 def _seat(
     work: Work, lane: int, i: int, patients: Patients, events: Events, outputs: Outputs, tape: Tape
 ) -> None:
@@ -123,7 +134,7 @@ def _seat(
             memory[at.u + events.targets[e], lane] = events.values[e]
 
 
-@_compiled
+@_helper
 def _write(work: Work, lane: int, outputs: Outputs) -> None:
     """Keep what was observed, and set the time of the lane's next output."""
     place = work.seats[_OUTPUT, lane]
@@ -133,7 +144,7 @@ def _write(work: Work, lane: int, outputs: Outputs) -> None:
     _look_ahead(work, lane, outputs)
 
 
-@_compiled
+@_helper
 def _look_ahead(work: Work, lane: int, outputs: Outputs) -> None:
     """Set the time of a lane's next output, in its segment."""
     place = work.seats[_OUTPUT, lane]
@@ -143,7 +154,7 @@ def _look_ahead(work: Work, lane: int, outputs: Outputs) -> None:
     work.memory[work.at.c + _DUE, lane] = due
 
 
-@_compiled
+@_helper
 def _open_segment(
     work: Work, lane: int, patients: Patients, events: Events, outputs: Outputs, tape: Tape, control: Control
 ) -> bool:
@@ -178,7 +189,7 @@ def _open_segment(
     return changed
 
 
-@_compiled
+@_helper
 def _leave(work: Work, lane: int, ending: int, report: Report) -> None:
     """Take a patient out of his lane, which idles on with harmless numbers."""
     memory, at = work.memory, work.at
@@ -197,7 +208,7 @@ def _leave(work: Work, lane: int, ending: int, report: Report) -> None:
         memory[at.c + _STEP, lane] = 1e-3
 
 
-@_compiled
+@_helper
 def _wind(work: Work, lane: int, tape: Tape) -> None:
     """Take the next step from the tape."""
     memory, c = work.memory, work.at.c
@@ -206,7 +217,7 @@ def _wind(work: Work, lane: int, tape: Tape) -> None:
     memory[c + _STEP, lane] = left if step > left * (1.0 - 1e-9) else step
 
 
-@_compiled
+@_helper
 def _turn_tape(work: Work, accepted: int, ended: int, tape: Tape) -> None:
     """Write the steps that were accepted, or take the next ones."""
     memory, c = work.memory, work.at.c
@@ -219,7 +230,7 @@ def _turn_tape(work: Work, accepted: int, ended: int, tape: Tape) -> None:
                 _wind(work, lane, tape)
 
 
-@_compiled
+@_helper
 def _keep_states(work: Work) -> None:
     """Let every lane go on from what it accepted."""
     memory, at = work.memory, work.at
@@ -228,7 +239,7 @@ def _keep_states(work: Work) -> None:
             memory[at.y + m, lane] = memory[at.y1 + m, lane]
 
 
-@_compiled
+@_helper
 def _close_segments(work: Work, failed: int, ended: int, control: Control, report: Report) -> None:
     """Take those who failed out, and let the others go on from where their segments end."""
     memory, c = work.memory, work.at.c
