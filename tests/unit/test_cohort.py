@@ -114,6 +114,8 @@ def test_who_cannot_be_set_up_is_named() -> None:
     )
     assert prepared.places.tolist() == [0, 1, 3]
     assert "80 points cannot be a resting severity" in prepared.refused[2]
+    with pytest.raises(ModelError, match="begin at 12 h"):
+        prepare_cohort(simulator(), cohort, parse_regimen("none"), np.array([12.0, 48.0]))
     with pytest.raises(ModelError, match="nearest valid name is 'weight'"):
         Cohort(cohort.parameters, {"wieght": severity}, severity, cohort.stress)
 

@@ -230,11 +230,23 @@ def test_who_fails_is_reported_and_changes_nobody() -> None:
 
 
 def test_the_reference_solver_takes_over_where_the_kernels_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ketasim.engine.vector._STEP_LIMIT", 5.0)
+    monkeypatch.setattr("ketasim.engine.vector.STEP_LIMIT", 5.0)
     found = solved([Schedule(boluses=[Bolus("amount", 0.0, 50.0)])])
     assert found.endings.tolist() == [Ending.BY_REFERENCE]
     assert not found.failures
     assert np.max(np.abs(found.values[0][1:, 0] - 50.0 * np.exp(-0.7 * TIMES[1:]))) < 1e-6
+
+
+def test_a_result_that_is_no_number_is_a_failure_and_nobody_is_no_crash() -> None:
+    x, p, seen = symbols("x p seen")
+    own = VectorEngine(System((x,), (p,), (), (-x,), {seen: x * sp.log(p)}, (1.0,)))
+    batch = Batch(np.array([[-1.0], [2.0]]), np.ones((2, 1)), [Schedule()] * 2, [TIMES] * 2)
+    found = own.solve(batch, {}, outputs=["seen"])
+    assert set(found.failures) == {0}
+    assert "'seen' is no finite number" in found.failures[0]
+    assert np.isnan(found.values[0]).all()
+    assert np.isfinite(found.values[1]).all()
+    assert own.solve(batch.part([]), {}).values == []
 
 
 def test_a_state_that_fades_is_zero_and_never_subnormal() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -65,8 +66,8 @@ def simulate_population(
 ) -> PopulationResult:
     """Simulate virtual patients who differ in parameters, severity, weight and life stress.
 
-    Memory does not grow with their number. A person's row depends on the seed and his
-    number alone.
+    Memory does not grow with their number. A person's row depends on what is asked for, the
+    seed and his number, not on how many others there are.
 
     Parameters
     ----------
@@ -124,9 +125,10 @@ def simulate_population(
         CohortSpec() if spec is None else spec,
         seed,
     )
-    folder = _folder(Path(out), force=force)
-    cores = os.cpu_count() or 1
-    return task.run(patients, folder, cores if workers is None else workers, progress)
+    threads = (os.cpu_count() or 1) if workers is None else workers
+    if threads < 1:
+        raise StudyError(f"workers: {threads} is not a number of threads; give 1 or more.")
+    return task.run(patients, _folder(Path(out), force=force), threads, progress)
 
 
 def _times(at: Sequence[str], end_h: float) -> dict[str, float]:
@@ -172,8 +174,6 @@ class _Task:
 
     def run(self, patients: int, folder: Path, workers: int, progress: Progress) -> PopulationResult:
         """Simulate, and write part after part."""
-        if workers < 1:
-            raise StudyError(f"workers: {workers} is not a number of threads; give 1 or more.")
         waiting: list[tuple[int, Prepared, npt.NDArray[np.float64], npt.NDArray[np.float64]]] = []
         failed, done = 0, 0
         status = "interrupted"
@@ -231,7 +231,9 @@ class _Task:
             "weight": weight[places],
             "entry_severity": severity[places],
         }
-        values = np.array([solutions.values[i] for i in kept]).reshape(len(kept), len(self._grid), -1)
+        values = np.array([solutions.values[i] for i in kept]).reshape(
+            len(kept), len(self._grid), len(self.quantities)
+        )
         for place, name in enumerate(self.quantities):
             factor = self.simulator.shown_factor(name)
             for text, hours in self.times.items():
@@ -240,9 +242,8 @@ class _Task:
         path = folder / f"part-{first // _PART:05d}.parquet"
         pq.write_table(pa.table(columns), path.with_suffix(".writing"))
         path.with_suffix(".writing").replace(path)
-        with (folder / "failed.csv").open("a", encoding="utf-8") as file:
-            for place, text in sorted(reasons.items()):
-                file.write(f'{first + place + 1},"{text}"\n')
+        with (folder / "failed.csv").open("a", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows((first + place + 1, text) for place, text in sorted(reasons.items()))
         return len(reasons)
 
     def _manifest(self, folder: Path, patients: int, done: int, failed: int, status: str) -> None:

@@ -51,11 +51,12 @@ _SIGNATURES = {
 class _Kernel(types.WrapperAddressProtocol):
     """A compiled kernel as an argument of compiled Python; pointers are whole numbers."""
 
-    def __init__(self, name: str, address: int) -> None:
-        self._name, self._address = name, address
+    def __init__(self, name: str, library: Library) -> None:
+        # With the library, so that its code is not freed while somebody may call it.
+        self._name, self._library = name, library
 
     def __wrapper_address__(self) -> int:
-        return self._address
+        return self._library.addresses[self._name]
 
     def signature(self) -> Any:
         return _SIGNATURES[self._name]
@@ -63,7 +64,7 @@ class _Kernel(types.WrapperAddressProtocol):
 
 def kernel_functions(library: Library) -> dict[str, Any]:
     """Return the functions of a library as the driver takes them."""
-    return {name: _Kernel(name, address) for name, address in library.addresses.items()}
+    return {name: _Kernel(name, library) for name in library.addresses}
 
 
 def _helper(function: _F) -> _F:
@@ -213,7 +214,10 @@ def _wind(work: Work, lane: int, tape: Tape) -> None:
     """Take the next step from the tape."""
     memory, c = work.memory, work.at.c
     left = memory[c + _END, lane] - memory[c + _TIME, lane]
-    step = tape.shares[work.seats[_TAPED, lane]] * memory[c + _END, lane]
+    place = work.seats[_TAPED, lane]
+    step = left
+    if place < len(tape.shares):
+        step = tape.shares[place] * memory[c + _END, lane]
     memory[c + _STEP, lane] = left if step > left * (1.0 - 1e-9) else step
 
 
@@ -223,7 +227,7 @@ def _turn_tape(work: Work, accepted: int, ended: int, tape: Tape) -> None:
     memory, c = work.memory, work.at.c
     for lane in range(memory.shape[1]):
         if accepted >> lane & 1:
-            if not tape.replayed:
+            if not tape.replayed and work.seats[_TAPED, lane] < len(tape.shares):
                 tape.shares[work.seats[_TAPED, lane]] = memory[c + _TRIED, lane] / memory[c + _END, lane]
             work.seats[_TAPED, lane] += 1
             if tape.replayed and not ended >> lane & 1:

@@ -16,15 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ketasim.engine.records import Ending, Tape
-from ketasim.engine.vector import DEFAULT_RTOL, Batch, VectorEngine
+from ketasim.engine.vector import DEFAULT_RTOL, STEP_LIMIT, Batch, VectorEngine
 from ketasim.errors import ModelError, SolverError
 
 __all__ = ["Gradient", "differentiate"]
 
 FloatArray = npt.NDArray[np.float64]
 
-#: More steps than this cannot be replayed.
-_TAPE = 50_000
+#: As many steps as a run can take.
+_TAPE = int(STEP_LIMIT)
 
 
 @dataclass(frozen=True)

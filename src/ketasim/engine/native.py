@@ -14,6 +14,10 @@ from ketasim.engine.cache import KernelCache
 __all__ = ["Library", "Processor", "load_library"]
 
 
+#: How code is compiled; part of the cache's key, so to be changed with what :func:`_compiled` does.
+_OPTIONS = "codegen 3, passes 2, no loop or vector passes"
+
+
 @dataclass(frozen=True)
 class Processor:
     """What code is made for.
@@ -80,7 +84,7 @@ def load_library(text: str, names: tuple[str, ...], cache: KernelCache) -> Libra
         Where compiled code is kept.
     """
     processor = Processor.host()
-    key = cache.make_key(text, llvmlite.__version__, *_version(), *vars(processor).values())
+    key = cache.make_key(text, _OPTIONS, llvmlite.__version__, *_version(), *vars(processor).values())
     code = cache.get_or_make(key, lambda: _compiled(text, processor))
     engine = llvm.create_mcjit_compiler(_parsed("", processor), processor.machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))

@@ -44,7 +44,7 @@ class Ending(IntEnum):
     STEP_TOO_SHORT = 1
     TOO_MANY_STEPS = 2
     STOPPED = 3
-    NOT_FINITE = 4  #: a parameter or the state at the start is no finite number
+    NOT_FINITE = 4  #: a parameter, the state at the start or a result is no finite number
     BY_REFERENCE = 5  #: the reference solver reached the end where the kernels did not
 
 

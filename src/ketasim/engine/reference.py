@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ DEFAULT_RTOL = 1e-6
 LOCAL_SAFETY = 3e-4
 
 _MAX_STEPS = 100_000
+
+#: What is said and warned belongs to the whole process: one thread at a time may silence it.
+_QUIET = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -225,7 +229,7 @@ class ReferenceEngine:
         absolute: Any = local * np.array(self.system.scales)  # SciPy takes an array; its stubs do not
         try:
             # What LSODA says is in its status; it need not be printed or warned about too.
-            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            with _QUIET, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
                 warnings.simplefilter("ignore", ODEintWarning)
                 path, info = odeint(
                     f,

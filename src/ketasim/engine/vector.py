@@ -30,7 +30,7 @@ from ketasim.engine.schedule import Schedule
 from ketasim.engine.system import System
 from ketasim.errors import ModelError, SolverError, unknown_name
 
-__all__ = ["DEFAULT_RTOL", "Batch", "Solutions", "VectorEngine"]
+__all__ = ["DEFAULT_RTOL", "STEP_LIMIT", "Batch", "Solutions", "VectorEngine"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -43,7 +43,7 @@ DEFAULT_RTOL = 3e-5
 _SHARP_STEP_H, _GENTLE_STEP_H = 0.003, 2.0
 
 #: About a second for one patient: beyond it the equations are at fault.
-_STEP_LIMIT = 1e5
+STEP_LIMIT = 1e5
 
 #: Patients a chunk: much more than a register, little enough to end soon.
 _CHUNK = 256
@@ -146,7 +146,7 @@ class VectorEngine:
     width: int | None = None
     hour: float = 1.0
     cache: KernelCache = field(default_factory=default_cache, repr=False)
-    _observers: dict[tuple[str, ...] | None, tuple[Any, Library]] = field(default_factory=dict, repr=False)
+    _observers: dict[tuple[str, ...] | None, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def program(self) -> Program:
@@ -194,8 +194,9 @@ class VectorEngine:
                     raise ModelError(f"output: {unknown_name('quantity', name, self.program.quantities)}")
             text = observer_text(self.program, self.lanes, outputs)
             library = load_library(text, ("observe",), self.cache)
-            self._observers[outputs] = driver.kernel_functions(library)["observe"], library
-        return self._observers[outputs][0]
+            # Two threads may come here at once: both then use the first's.
+            self._observers.setdefault(outputs, driver.kernel_functions(library)["observe"])
+        return self._observers[outputs]
 
     def solve(
         self,
@@ -288,6 +289,17 @@ class VectorEngine:
         failed = np.flatnonzero((solutions.endings != Ending.REACHED) & (solutions.endings != Ending.STOPPED))
         for i in failed.tolist():
             self._retry(i, batch, defaults, rtol, names, solutions)
+        for i, values in enumerate(solutions.values):
+            reached = solutions.endings[i] in (Ending.REACHED, Ending.BY_REFERENCE)
+            if reached and not np.isfinite(values).all():
+                column = int(np.flatnonzero(~np.isfinite(values).all(axis=0))[0])
+                name = self.program.state_names[column] if names is None else names[column]
+                solutions.endings[i] = Ending.NOT_FINITE
+                solutions.failures[i] = (
+                    f"{name!r} is no finite number; compare the parameters with their ranges."
+                )
+            if i in solutions.failures and solutions.endings[i] == Ending.NOT_FINITE:
+                values[:] = np.nan
         return solutions
 
     def march(
@@ -302,6 +314,8 @@ class VectorEngine:
         """Solve patients by the kernels alone; parameters as for :meth:`solve`."""
         times = [np.asarray(own, dtype=np.float64) for own in batch.times]
         _check(times)
+        if not times:
+            return Solutions([], *records.empty_report(0))
         begins, ends = np.array([own[0] for own in times]), np.array([own[-1] for own in times])
         table = batch.table
         if table is None:
@@ -321,7 +335,7 @@ class VectorEngine:
             table.events,
             records.Outputs(offsets, np.concatenate(times), results),
             tape,
-            records.Control(rtol, _SHARP_STEP_H * self.hour, _GENTLE_STEP_H * self.hour, _STEP_LIMIT, stop),
+            records.Control(rtol, _SHARP_STEP_H * self.hour, _GENTLE_STEP_H * self.hour, STEP_LIMIT, stop),
             report,
         )
         finite = np.isfinite(parameters).all(axis=1) & np.isfinite(starts).all(axis=1)
@@ -371,7 +385,7 @@ class VectorEngine:
 
 _REASONS = {
     Ending.STEP_TOO_SHORT: "no step was short enough",
-    Ending.TOO_MANY_STEPS: f"{_STEP_LIMIT:,.0f} steps were not enough",
+    Ending.TOO_MANY_STEPS: f"{STEP_LIMIT:,.0f} steps were not enough",
 }
 
 

@@ -110,6 +110,10 @@ def prepare_cohort(simulator: Simulator, cohort: Cohort, regimen: Regimen, times
     Prepared
         A person's part does not depend on who else is in the cohort.
     """
+    if times_h[0] != 0.0:
+        raise ModelError(
+            f"cohort: the times begin at {times_h[0]:g} h; let them begin at 0, as life stress does."
+        )
     columns = _columns(simulator, cohort)
     states, loads, refused = _rests(simulator, cohort, columns)
     columns = {**columns, "illness_load": loads * _factor(simulator, "illness_load")}
@@ -236,6 +240,9 @@ def _events(
     probes = [schedules.of(first, weight=kilograms) for kilograms in _PROBES]
     found = event_table(program, probes, [begin] * 2, [end] * 2, defaults)
     low, high = (_part(found, i) for i in range(2))
+    alike = all(np.array_equal(a, b) for a, b in zip(low[1:4], high[1:4], strict=True))
+    if not alike:
+        return None
     stress_input = program.inputs.index("life_stress")
     is_stress = (low.kinds == Action.SET_INPUT) & (low.targets == stress_input)
     count, per_person = len(kept), len(low.times) - int(is_stress.sum())

@@ -153,7 +153,7 @@ class PatientFinder:
         chosen = [wanted[i] for i in places]
         if not chosen:
             return results
-        anchors = [self._anchor(item.severity) for item in chosen]
+        anchors = [self._start(item.severity) for item in chosen]
         states, loads, found = self._at_severity(chosen, anchors)
         for i in np.flatnonzero(~found).tolist():
             climbed = self._climbed(chosen[i])
@@ -201,6 +201,13 @@ class PatientFinder:
                 raise SolverError(_NOT_FOUND)
             self._anchors[near] = climbed
         return self._anchors[near]
+
+    def _start(self, severity: float) -> tuple[FloatArray, float]:
+        """Where a search starts; nowhere, and it finds nothing, if the typical patient has no such rest."""
+        try:
+            return self._anchor(severity)
+        except (SolverError, ValueError):
+            return np.full(len(self.chain.states), np.nan), np.nan
 
     def _climbed(self, wanted: Wanted) -> tuple[FloatArray, float] | None:
         """Walk from health to a severity in small steps; nothing if the way is lost."""
@@ -269,7 +276,7 @@ class PatientFinder:
         rests : array of bool, shape (patients,)
             Whether a patient was found and his rest is stable.
         """
-        levels = [self._anchor(float(value)) for value in severity]
+        levels = [self._start(float(value)) for value in severity]
         # A severity off the scale has no mood, and is not found.
         inside = np.clip(severity, 1e-3, np.asarray(columns["severity_maximum"]) - 1e-3)
         moods = np.where(inside == severity, affective_load_at(inside, columns["severity_maximum"]), np.nan)

@@ -323,7 +323,8 @@ class Simulator:
     def _same_severity(self, patient: Patient, sets: Sequence[ParameterSet]) -> list[Patient]:
         """Patients with other parameters who rest at the same severity."""
         if patient.parameters[LOAD].value == 0.0:
-            return [self.healthy(own) for own in sets]
+            stress = patient.life_stress
+            return [Patient(own, self.finder.rest(own, stress, patient.state), stress) for own in sets]
         severity = self.baseline(patient)["severity"]
         stress = patient.life_stress
         found = self.depressed_many([Wanted(own, severity, stress) for own in sets])

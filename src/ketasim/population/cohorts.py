@@ -78,7 +78,8 @@ def draw_cohort(
     first, count : int
         Which persons, counted from 0.
     days : int
-        Days of life stress.
+        Days of life stress. Another number gives other persons, as does another set of parameters
+        with variability.
 
     Returns
     -------
@@ -106,7 +107,7 @@ def _uniform(seed: int, first: int, count: int, each: int) -> FloatArray:
     generator: Any = stream(seed, "cohort").bit_generator
     generator.advance(first * stretch // _BLOCK)
     raw = generator.random_raw(count * stretch).reshape(count, stretch)[:, :each]
-    return np.asarray(((raw >> 11) + 0.5) * 2.0**-53, dtype=np.float64)
+    return np.asarray(((raw >> 12) + 0.5) * 2.0**-52, dtype=np.float64)
 
 
 def _cut_normal(spec: CohortSpec, probability: FloatArray) -> FloatArray:
