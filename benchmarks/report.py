@@ -109,7 +109,7 @@ def text(
         lines += _problem(item)
     lines += ["## Not measured", ""]
     lines += [f"- {name}: not installed here; {how}." for name, how in missing_peers().items()]
-    lines += ["- AMICI: not tried; it needs SWIG and a C++ compiler for every model.", ""]
+    lines += ["- AMICI: needs SWIG and a C++ compiler for every model; tried apart, see `README.md`.", ""]
     return "\n".join([*lines, *_scaling(scaled)])
 
 
