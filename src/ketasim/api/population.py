@@ -107,8 +107,8 @@ def simulate_population(
     KetasimError
         If something given cannot be used; says what.
     """
-    if isinstance(patients, bool) or not isinstance(patients, int) or patients < 1:
-        raise StudyError(f"patients: {patients!r} is not a number of patients; give 1 or more.")
+    threads = (os.cpu_count() or 1) if workers is None else workers
+    _check_counts(patients, threads)
     regimen = parse_regimen(regimen) if isinstance(regimen, str) else regimen
     chosen = load_parameters() if parameters is None else parameters
     simulator = Simulator(build_chain(parameters=chosen), rtol)
@@ -125,10 +125,13 @@ def simulate_population(
         CohortSpec() if spec is None else spec,
         seed,
     )
-    threads = (os.cpu_count() or 1) if workers is None else workers
-    if threads < 1:
-        raise StudyError(f"workers: {threads} is not a number of threads; give 1 or more.")
     return task.run(patients, _folder(Path(out), force=force), threads, progress)
+
+
+def _check_counts(patients: int, threads: int) -> None:
+    for name, value, what in (("patients", patients, "patients"), ("workers", threads, "threads")):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise StudyError(f"{name}: {value!r} is not a number of {what}; give 1 or more.")
 
 
 def _times(at: Sequence[str], end_h: float) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ketasim.cli.simulate import RegimenCommand, assignments
-from ketasim.cli.values import computable
+from ketasim.cli.values import computable, require_place
 from ketasim.errors import ModelError
 
 __all__ = ["export"]
@@ -57,7 +57,6 @@ def sbml(
 
 def _check(out: Path, *, force: bool) -> None:
     """Refuse a file that cannot be written before anything is computed."""
-    if out.is_dir() or not out.parent.is_dir():
-        raise ModelError(f"--out {out}: this is not a file in an existing folder; choose another path.")
+    require_place("--out", out)
     if out.exists() and not force:
         raise ModelError(f"--out {out}: this file exists; choose another, or replace it with --force.")

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from ketasim.cli.console import number, output, plain_table, span, write_json
-from ketasim.cli.values import computable
+from ketasim.cli.values import computable, require_place
 from ketasim.errors import ModelError, unknown_name
 
 if TYPE_CHECKING:
@@ -147,8 +147,7 @@ def _check_figure(path: Path) -> None:
             f"--figure {path}: {unknown_name('kind of figure', path.suffix, _FIGURES)} "
             f"Write for example {path.stem or 'course'}.svg."
         )
-    if path.is_dir() or not path.parent.is_dir():
-        raise ModelError(f"--figure {path}: this is not a file in an existing folder; choose another path.")
+    require_place("--figure", path)
 
 
 def _draw(course: Course, path: Path) -> None:

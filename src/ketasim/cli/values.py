@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ketasim.errors import ModelError, SolverError
 
-__all__ = ["computable", "whole_number"]
+__all__ = ["computable", "require_place", "whole_number"]
 
 
 def whole_number(option: str, text: str, what: str, low: int, high: int) -> int:
@@ -70,3 +71,15 @@ def computable(origin: str) -> Iterator[None]:
             f"{origin}: the equations cannot be computed with this ({error}). Times, volumes and masses must "
             "be above 0; 'ketasim list parameters' shows the range of each parameter."
         ) from error
+
+
+def require_place(option: str, path: Path) -> None:
+    """Refuse a path at which no file can be written.
+
+    Raises
+    ------
+    ModelError
+        If it is a folder, or its folder does not exist.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        raise ModelError(f"{option} {path}: this is not a file in an existing folder; choose another path.")

@@ -45,7 +45,11 @@ _SMALLEST_PIVOT = 1e-9
 
 
 class Lane(IntEnum):
-    """Rows of the array that holds what the driver and the kernels know of each lane."""
+    """Rows of the array that holds what the driver and the kernels know of each lane.
+
+    Numba remakes the driver when ``driver.py`` changes, and cannot see a change here: whoever
+    moves a row saves that file anew.
+    """
 
     TIME = 0  #: in its segment
     END = 1  #: of the segment

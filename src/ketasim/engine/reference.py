@@ -23,12 +23,12 @@ from ketasim.engine.schedule import Schedule, Segment
 from ketasim.engine.system import System
 from ketasim.errors import ModelError, SolverError, unknown_name
 
-__all__ = ["DEFAULT_RTOL", "ReferenceEngine", "Solution"]
+__all__ = ["REFERENCE_RTOL", "ReferenceEngine", "Solution"]
 
 FloatArray = npt.NDArray[np.float64]
 
-#: Accuracy asked of the result, relative to each state's size.
-DEFAULT_RTOL = 1e-6
+#: Accuracy asked of the oracle's result, relative to each state's size.
+REFERENCE_RTOL = 1e-6
 
 #: LSODA controls the error of one step, and its accumulated error on this model was measured at
 #: about ten times that (``benchmarks/``). Each step is asked to be this much better than the
@@ -99,7 +99,7 @@ class ReferenceEngine:
         schedule: Schedule,
         times: FloatArray,
         defaults: Mapping[str, float],
-        rtol: float = DEFAULT_RTOL,
+        rtol: float = REFERENCE_RTOL,
     ) -> Solution:
         """Solve from a state at ``times[0]`` to ``times[-1]``.
 
