@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ketasim.dosing import parse_regimen
 from ketasim.errors import KetasimError, ModelError, StudyError
 from ketasim.model import Simulator, build_chain
 from ketasim.model.cohort import Cohort, prepare_cohort
-from ketasim.model.parameters import load_parameters
+from ketasim.model.parameters import ParameterSet, load_parameters
 from ketasim.population.cohorts import CohortSpec, draw_cohort
 
 INFUSIONS = "0.5 mg/kg ketamine iv over 40 min, on days 1, 4"
@@ -40,6 +41,24 @@ def test_a_person_does_not_depend_on_the_others_drawn() -> None:
     assert not np.array_equal(drawn(17, 5, seed=4).severity, few.severity)
 
 
+def test_a_longer_run_or_another_parameter_leaves_a_person_as_he_was() -> None:
+    table = load_parameters()
+    wider = ParameterSet({**table, "clearance": replace(table["clearance"], iiv=0.2)}, table.correlations)
+    more = draw_cohort(wider, CohortSpec(), seed=3, first=5, count=9, days=2 * DAYS)
+    few = drawn(5, 9)
+    assert set(more.varied) - set(few.varied) == {"clearance"}
+    assert all(np.array_equal(more.varied[name], values) for name, values in few.varied.items())
+    assert np.array_equal(more.stress[:, :DAYS], few.stress)
+    assert np.array_equal(more.severity, few.severity)
+
+
+def test_covariates_that_the_tables_do_not_know_are_left_out() -> None:
+    table = {name: item for name, item in load_parameters().items() if name not in ("age", "female")}
+    cohort = draw_cohort(ParameterSet(table), CohortSpec(), seed=3, first=0, count=2, days=1)
+    assert "weight" in cohort.varied
+    assert not {"age", "female"} & set(cohort.varied)
+
+
 def test_distributions_are_those_asked_for() -> None:
     cohort = drawn(0, 20_000)
     assert cohort.varied["weight"].mean() == pytest.approx(82.0, abs=0.5)
@@ -50,6 +69,18 @@ def test_distributions_are_those_asked_for() -> None:
     own = load_parameters()["mood_time"]
     spread = np.log(cohort.varied["mood_time"] / own.value)
     assert spread.std() == pytest.approx(own.iiv, rel=0.03)
+    age, female = cohort.varied["age"], cohort.varied["female"]
+    assert age.mean() == pytest.approx(46.7, abs=0.3)
+    assert age.std() == pytest.approx(11.2, abs=0.3)
+    assert (age.min() >= 18.0, age.max() <= 65.0) == (True, True)
+    assert set(female.tolist()) == {0.0, 1.0}
+    # Four standard errors at 20,000 people, of a fraction and of a correlation.
+    assert female.mean() == pytest.approx(0.68, abs=0.014)
+    pairs = load_parameters().correlations
+    assert pairs
+    for pair in pairs:
+        first, second = (np.log(cohort.varied[name]) for name in (pair.first, pair.second))
+        assert np.corrcoef(first, second)[0, 1] == pytest.approx(pair.correlation, abs=0.03)
     # One day's stress follows the last one's.
     kept = np.exp(-24.0 / load_parameters()["life_stress_time"].value)
     assert np.corrcoef(cohort.stress[:, 1], cohort.stress[:, 2])[0, 1] == pytest.approx(kept, abs=0.02)
@@ -169,3 +200,7 @@ def test_bad_populations_are_refused(tmp_path: Path) -> None:
         simulate_population(INFUSIONS, 1, tmp_path / "full")
     with pytest.raises(StudyError, match="severity: a mean of 70"):
         CohortSpec(severity_mean=70.0)
+    with pytest.raises(StudyError, match="age: mean 12"):
+        CohortSpec(age_mean=12.0)
+    with pytest.raises(StudyError, match=r"female_fraction: 68\.0 is not between 0 and 1"):
+        CohortSpec(female_fraction=68.0)

@@ -65,28 +65,28 @@ def test_a_whole_nasal_dose_in_one_row_is_one_dose() -> None:
 
 
 def test_observation_rows_are_skipped() -> None:
-    frame = pd.concat([table(), table(EVID=0, AMT=0.0)])
+    frame = pd.concat([table(), table(EVID=0, AMT=0.0, RATE=0.0, DUR=0.0)])
     assert regimen_from_table(frame) == regimen_from_table(table())
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"AMT": -1.0}, "row 2, column AMT: -1.0 must be a finite number that is not negative"),
+        ({"AMT": -1.0}, "row 2, column AMT: -1 must be a finite number that is not negative"),
         ({"AMT": float("nan")}, "row 2, column AMT"),
         ({"AMT": "much"}, "row 2, column AMT: 'much'"),
-        ({"AMT": 0.0}, "row 2, column AMT: a dose of ketamine must be above 0 mg"),
+        ({"AMT": 0.0}, "row 2, column AMT: a dose (EVID 1) must be above 0"),
         ({"TIME": -1.0}, "row 2, column TIME"),
         (
             {"DRUG": "ketamin"},
             "row 2, column DRUG: unknown drug 'ketamin'; the nearest valid name is 'ketamine'",
         ),
         ({"ROUTE": "ivv"}, "row 2, column ROUTE: unknown route 'ivv'"),
-        ({"EVID": 4}, "row 2, column EVID: 4 is not known"),
-        ({"EVID": 2}, "row 2, column EVID: 2 does not fit ketamine"),
+        ({"EVID": 4}, "row 2, column EVID: 4 empties the body"),
+        ({"EVID": 2}, "row 2, column AMT: 35 stands in an event that is no dose (EVID 2)"),
         ({"EVID": 1.5}, "row 2, column EVID: 1.5 must be a whole number"),
-        ({"RATE": 60.0}, "row 2, column RATE: 60 mg/h over 0.5 h is not the AMT of 35 mg"),
-        ({"RATE": 0.0, "DUR": 0.0}, "row 2, column DUR: an iv_infusion needs a duration"),
+        ({"RATE": 60.0}, "row 2, column RATE: 60 over 0.5 is not the AMT of 35"),
+        ({"RATE": 0.0, "DUR": 0.0}, "row 2, column DUR: an iv infusion needs one"),
         ({"ROUTE": "im"}, "row 2, column RATE: 70 must be 0 for the route 'im'"),
         ({"DEVICE": 1}, "row 2, column DEVICE: 1 must be 0"),
     ],
@@ -107,7 +107,7 @@ def test_devices_must_follow_each_other() -> None:
 
 
 def test_a_wrong_column_gets_the_nearest_name() -> None:
-    with pytest.raises(DoseError, match=r"unknown column 'AMOUNT'.*Allowed: TIME; AMT"):
+    with pytest.raises(DoseError, match=r"unknown column 'AMOUNT'.*Allowed: ID; TIME; AMT"):
         regimen_from_table(table().assign(AMOUNT=1.0))
     with pytest.raises(DoseError, match="column AMT is missing"):
         regimen_from_table(table().drop(columns=["AMT"]))

@@ -8,17 +8,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from importlib import resources
 
+import numpy as np
 import pytest
 
 from ketasim.circuit import coefficient_names
 from ketasim.circuit.formulas import OUTPUTS
 from ketasim.dosing import DRUGS, ROUTES, Dose, Regimen
+from ketasim.dosing.dose_table import DoseTable, dose_table
 from ketasim.evidence import load_publications
 from ketasim.inference import load_targets
 from ketasim.inference.calibration import FREE
 from ketasim.inference.placebo import FREE_SCORING
 from ketasim.model import STAGES, ParameterSet, Simulator, build_chain, load_parameters
-from ketasim.model.administration import events_of
+from ketasim.model.administration import deposits_of
 from ketasim.model.parameters import GRADES, OWN_SOURCES
 from ketasim.trials import Study, Trial
 from ketasim.trials.scoring import ScoringParameters
@@ -58,12 +60,17 @@ class WatchedSet(ParameterSet):
         return dict(TABLE.items()).items()
 
 
-@pytest.mark.parametrize("column", ["source", "iiv_source"])
+@pytest.mark.parametrize("column", ["source", "iiv_source", "iov_source"])
 def test_every_source_is_a_publication_or_one_of_our_own(column: str) -> None:
     wrong = {name: getattr(item, column) for name, item in TABLE.items()}
-    if column == "iiv_source":
+    if column != "source":
         wrong = {name: source for name, source in wrong.items() if source}
     assert {name: source for name, source in wrong.items() if source not in SOURCES} == {}
+
+
+def test_correlations_have_known_sources() -> None:
+    assert TABLE.correlations
+    assert {pair.source for pair in TABLE.correlations} - SOURCES == set()
 
 
 def test_every_source_of_our_own_is_used() -> None:
@@ -113,9 +120,20 @@ def test_ranges_fit_the_distributions() -> None:
             assert item.high <= 1.0, name
 
 
-def test_variability_between_people_and_its_source_come_together() -> None:
-    wrong = [name for name, item in TABLE.items() if (item.iiv > 0.0) != bool(item.iiv_source)]
+def test_variability_and_its_source_come_together() -> None:
+    wrong = [
+        name
+        for name, item in TABLE.items()
+        if (item.iiv > 0.0) != bool(item.iiv_source) or (item.iov > 0.0) != bool(item.iov_source)
+    ]
     assert wrong == []
+
+
+def test_only_what_acts_when_a_dose_is_given_varies_between_doses() -> None:
+    # A rate inside the equations is one number for a whole run.
+    varied = {name for name, item in TABLE.items() if item.iov > 0.0}
+    acting = read_by_administration() - read_by_equations() - read_by_derived()
+    assert varied - acting == set()
 
 
 def test_nobody_measured_what_is_assumed() -> None:
@@ -157,8 +175,13 @@ def read_by_derived() -> set[str]:
 def read_by_administration() -> set[str]:
     """What is read when each active drug is given by each route; 200 mg take several nasal devices."""
     watched = Watched()
+
+    def values(name: str, entries: DoseTable) -> np.ndarray:
+        return np.full(len(entries), watched[name])
+
     for drug in DRUGS.values():
         for route in drug.routes if drug.is_active else ():
+            given = ROUTES[route].needs_absorption
             dose = Dose(
                 drug=drug.name,
                 amount=200.0,
@@ -166,8 +189,10 @@ def read_by_administration() -> set[str]:
                 route=route,
                 start_h=0.0,
                 duration_h=0.5 if ROUTES[route].is_infusion else None,
+                bioavailability=0.5 if given else None,
+                absorption_rate=1.0 if given else None,
             )
-            events_of(Regimen((dose,)).administrations(70.0), watched)
+            deposits_of(dose_table(Regimen((dose,)), np.array([70.0])), values)
     return watched.asked
 
 
@@ -178,7 +203,8 @@ def read_by_people() -> set[str]:
     study = Study.load("daly2018")
     trial = Trial(study, Simulator(build_chain()), watched, subjects=1)
     trial.people(study.arms[0])
-    return watched.asked
+    # Doses per m2 are worked out before any parameter is looked at.
+    return watched.asked | {"weight", "height"}
 
 
 def test_every_parameter_is_read_by_something() -> None:

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+import dataclasses
 import pickle
 
 import numpy as np
 import pytest
 from scipy.stats import truncnorm
 
-from ketasim.errors import StudyError
+from ketasim.errors import ModelError, StudyError
+from ketasim.model import ParameterSet, Simulator, build_chain
+from ketasim.model.parameters import Correlation, load_parameters
 from ketasim.population import (
     PopulationSpec,
+    Variability,
     draw_patients,
+    occasion_deviations,
     parent_normal,
     stream,
     stress_path,
     typical_patient,
 )
+from ketasim.trials import Study, Trial
 
 TAU = 372.0
 COMMON = {
@@ -212,3 +218,99 @@ def test_errors_at_drawing_name_the_field():
 
 def test_nobody_is_a_valid_number_of_people():
     assert draw_patients(SPEC, {}, 0, **COMMON) == ()
+
+
+PAIR = (Correlation("volume", "clearance", 0.6, "otto2021", "derived"),)
+SPREADS = {"volume": 0.3, "clearance": 0.2}
+
+
+def test_parameters_go_together_between_people():
+    people = draw_patients(SPEC, Variability(SPREADS, PAIR), 3000, **COMMON)
+    logs = np.log([[p.parameters[name] for name in SPREADS] for p in people]).T
+    # Four standard errors at 3,000 people: (1 - r^2)/sqrt(n) of a correlation, SD/sqrt(2n) of an SD.
+    assert np.corrcoef(logs)[0, 1] == pytest.approx(0.6, abs=4 * 0.64 / 3000**0.5)
+    assert logs.std(axis=1) == pytest.approx([0.3, 0.2], rel=4 / 6000**0.5)
+
+
+def test_an_uncorrelated_parameter_more_or_a_dose_more_leaves_a_person_as_he_was():
+    (plain,) = draw_patients(SPEC, Variability(SPREADS, PAIR, {"share": 0.2}), 1, n_occasions=2, **COMMON)
+    wider = Variability({"new": 0.4, **SPREADS}, PAIR, {"length": 0.4, "share": 0.2})
+    (more,) = draw_patients(SPEC, wider, 1, n_occasions=5, **COMMON)
+    assert {name: more.parameters[name] for name in SPREADS} == plain.parameters
+    assert more.occasions["share"][:2].tolist() == plain.occasions["share"].tolist()
+    assert more.stress.tolist() == plain.stress.tolist()
+
+
+def test_correlations_that_cannot_be_are_refused_when_people_are_drawn():
+    pairs = [("a", "b", 0.9), ("b", "c", 0.9), ("a", "c", -0.9)]
+    impossible = Variability(
+        dict.fromkeys("abc", 0.1), tuple(Correlation(*pair, "key", "derived") for pair in pairs)
+    )
+    with pytest.raises(ModelError, match="not positive definite"):
+        draw_patients(SPEC, impossible, 1, **COMMON)
+
+
+def test_doses_of_one_person_differ_as_much_as_asked_and_not_in_common():
+    drawn = [occasion_deviations(1, "s", 0, i, {"share": 0.25, "length": 0.4}, 3) for i in range(1, 1001)]
+    share = np.array([found["share"] for found in drawn])
+    length = np.array([found["length"] for found in drawn])
+    # Four standard errors at 3,000 deviations.
+    assert share.std() == pytest.approx(0.25, rel=4 / 6000**0.5)
+    assert length.std() == pytest.approx(0.4, rel=4 / 6000**0.5)
+    assert np.corrcoef(share.ravel(), length.ravel())[0, 1] == pytest.approx(0.0, abs=4 / 3000**0.5)
+    # 1,000 pairs of doses.
+    assert np.corrcoef(share[:, 0], share[:, 1])[0, 1] == pytest.approx(0.0, abs=4 / 1000**0.5)
+    assert occasion_deviations(1, "s", 0, 1, {"share": 0.25}, 0)["share"].shape == (0,)
+    with pytest.raises(ValueError, match="read-only"):
+        drawn[0]["share"][0] = 1.0
+
+
+def test_doses_of_another_person_study_or_replicate_are_others():
+    keys = [(1, "s", 0, 1), (2, "s", 0, 1), (1, "t", 0, 1), (1, "s", 1, 1), (1, "s", 0, 2)]
+    assert len({float(occasion_deviations(*key, {"share": 0.25}, 1)["share"][0]) for key in keys}) == 5
+
+
+def test_the_variability_of_the_tables_is_taken_whole():
+    table = load_parameters()
+    found = Variability.of(table)
+    assert found.correlations == table.correlations
+    assert found.people["volume_central"] == table["volume_central"].iiv
+    assert set(found.occasions) == {name for name, item in table.items() if item.iov > 0.0}
+    assert min(found.people.values()) > 0.0
+
+
+def test_errors_of_variability_name_the_field():
+    with pytest.raises(StudyError, match=r"variability of 'share': -0\.1"):
+        Variability({}, (), {"share": -0.1})
+    with pytest.raises(StudyError, match="n_occasions -1 is negative"):
+        occasion_deviations(1, "s", 0, 1, {"share": 0.1}, -1)
+
+
+def test_the_typical_patient_is_the_same_at_every_dose():
+    assert typical_patient(SPEC).occasions == {}
+
+
+def test_a_trial_hands_on_age_sex_shares_and_the_doses_of_a_person():
+    table = load_parameters()
+    items = {**table, "mucosal_duration": dataclasses.replace(table["mucosal_duration"], iov=0.4)}
+    own = ParameterSet(items, table.correlations)
+    study = Study.load("daly2018")
+    trial = Trial(study, Simulator(build_chain()), own, subjects=20)
+    arm = max(study.arms, key=lambda item: len(item.dosing.doses))
+    people = trial.people(arm)
+    assert {p.sex for p in people} == {"female", "male"}
+    for person in people:
+        wanted = trial.wanted(person).parameters
+        assert (wanted["weight"].value, wanted["age"].value) == (person.weight_kg, person.age_y)
+        assert wanted["female"].value == (1.0 if person.sex == "female" else 0.0)
+        share, factor = wanted["nasal_fraction"].value, person.parameters["nasal_fraction"]
+        odds = table["nasal_fraction"].value / (1.0 - table["nasal_fraction"].value)
+        assert share / (1.0 - share) == pytest.approx(odds * factor, rel=1e-12)
+        assert len(person.occasions["mucosal_duration"]) == len(arm.dosing.doses) > 1
+    typical = trial.typical(arm)
+    assert (typical.parameters, typical.occasions) == ({}, {})
+    # A table that does not know age and sex is no hindrance.
+    plain = ParameterSet({name: item for name, item in items.items() if name not in ("age", "female")})
+    wanted = dataclasses.replace(trial, parameters=plain).wanted(people[0]).parameters
+    assert wanted["weight"].value == people[0].weight_kg
+    assert "age" not in wanted

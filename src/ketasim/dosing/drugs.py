@@ -1,6 +1,6 @@
 """The drugs that can be dosed, and what each puts into the body.
 
-Doses are masses of free base unless the text says hydrochloride.
+Masses are of free base unless the dose says hydrochloride.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ __all__ = ["DRUGS", "Drug", "find_drug"]
 _HYDROGEN_CHLORIDE = 36.46
 _KETAMINE = 237.7
 _MIDAZOLAM = 325.8
+_MEMANTINE = 179.3
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,16 @@ _TABLE = (
         routes=("iv_infusion", "iv_bolus"),
         nasal_device_mg=None,
         source="molar mass from the formula C18H13ClFN3; the depression trials gave it by vein",
+    ),
+    Drug(
+        name="memantine",
+        label="memantine (comparator)",
+        moieties=MappingProxyType({"memantine": 1.0}),
+        molar_mass_g_mol=_MEMANTINE,
+        salt_factor=_salt_factor(_MEMANTINE),
+        routes=("oral",),
+        nasal_device_mg=None,
+        source="molar masses from the formulas C12H21N (base) and HCl; its tablets state hydrochloride",
     ),
     Drug(
         name="placebo",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ketasim.dosing.dose import Dose, checked_number
+from ketasim.dosing.adherence import checked_delays, checked_doses
+from ketasim.dosing.dose import Dose
 from ketasim.dosing.drugs import DRUGS
 from ketasim.dosing.format import regimen_text
+from ketasim.dosing.routes import ROUTES
 from ketasim.dosing.schedule import MAX_DOSES
+from ketasim.dosing.units_of_dose import checked_number
 from ketasim.errors import DoseError
 
 __all__ = ["DEVICE_GAP_H", "Administration", "Regimen", "repeat", "split_devices"]
@@ -39,6 +43,14 @@ class Administration:
         Model species and total amount in umol; empty for a placebo.
     device : int
         Number of the nasal device within its dose, from 0; 0 for other routes.
+    bioavailability : float or None, default None
+        Share of the amounts that reaches the blood, if the dose states one.
+    absorption_rate : float or None, default None
+        First-order rate of uptake in 1/h, if the dose states one.
+    steady_state_h : float or None, default None
+        Time between the doses of the endless course of which this is one, in h; None for a single dose.
+    occasion : int, default 0
+        Number of the dose within its regimen, from 0; the devices of one dose share it.
     """
 
     time_h: float
@@ -47,6 +59,10 @@ class Administration:
     drug: str
     amounts: tuple[tuple[str, float], ...]
     device: int
+    bioavailability: float | None = None
+    absorption_rate: float | None = None
+    steady_state_h: float | None = None
+    occasion: int = 0
 
 
 def split_devices(mass_mg: float, device_mg: float) -> tuple[float, ...]:
@@ -77,10 +93,12 @@ def split_devices(mass_mg: float, device_mg: float) -> tuple[float, ...]:
     return (device_mg,) * (count - 1) + (mass_mg - (count - 1) * device_mg,)
 
 
-def administer(dose: Dose, weight_kg: float) -> tuple[tuple[Administration, float], ...]:
+def administer(
+    dose: Dose, weight_kg: float, height_m: float | None = None, occasion: int = 0
+) -> tuple[tuple[Administration, float], ...]:
     """Turn a dose into administrations, each with its mass of free base in mg."""
     drug = DRUGS[dose.drug]
-    masses: tuple[float, ...] = (dose.mass_mg(weight_kg),)
+    masses: tuple[float, ...] = (dose.mass_mg(weight_kg, height_m),)
     if dose.route == "intranasal" and drug.nasal_device_mg is not None:
         masses = split_devices(masses[0], drug.nasal_device_mg)
     return tuple(
@@ -92,6 +110,10 @@ def administer(dose: Dose, weight_kg: float) -> tuple[tuple[Administration, floa
                 drug=dose.drug,
                 amounts=drug.amounts_umol(mass),
                 device=device,
+                bioavailability=dose.bioavailability,
+                absorption_rate=dose.absorption_rate,
+                steady_state_h=dose.steady_state_h,
+                occasion=occasion,
             ),
             mass,
         )
@@ -99,8 +121,35 @@ def administer(dose: Dose, weight_kg: float) -> tuple[tuple[Administration, floa
     )
 
 
-def _order(dose: Dose) -> tuple[float, str, str, float, str, float]:
-    return (dose.start_h, dose.drug, dose.route, dose.amount, dose.unit, dose.duration_h or 0.0)
+def _order(dose: Dose) -> tuple[float | str, ...]:
+    return (
+        dose.start_h,
+        dose.drug,
+        dose.route,
+        dose.amount,
+        dose.unit,
+        dose.form,
+        # Each of these is above 0 if it is there.
+        dose.duration_h or 0.0,
+        dose.bioavailability or 0.0,
+        dose.absorption_rate or 0.0,
+        dose.steady_state_h or 0.0,
+    )
+
+
+def _check_absorption_rates(doses: tuple[Dose, ...]) -> None:
+    """Refuse two absorption rates for one route: its depot empties at one rate."""
+    rates: dict[str, float] = {}
+    for dose in doses:
+        if dose.absorption_rate is None:
+            continue
+        known = rates.setdefault(dose.route, dose.absorption_rate)
+        if known != dose.absorption_rate:
+            raise DoseError(
+                f"absorption_rate: doses by {ROUTES[dose.route].text!r} have {known:g} /h and "
+                f"{dose.absorption_rate:g} /h; all doses of one regimen by this route must have the same. "
+                "Give them one rate, or simulate them apart."
+            )
 
 
 @dataclass(frozen=True)
@@ -117,7 +166,8 @@ class Regimen:
     Raises
     ------
     DoseError
-        If something else than doses is given, or more than 10,000 of them.
+        If something else than doses is given, or more than 10,000 of them, or doses by one route
+        state different absorption rates.
     """
 
     doses: tuple[Dose, ...] = ()
@@ -130,6 +180,7 @@ class Regimen:
                 raise DoseError(f"doses[{position}]: {dose!r} is not a Dose; use parse_regimen for text.")
         if len(doses) > MAX_DOSES:
             raise DoseError(f"doses: {len(doses)} doses are more than the {MAX_DOSES} allowed.")
+        _check_absorption_rates(doses)
         object.__setattr__(self, "doses", tuple(sorted(doses, key=_order)))
 
     def __add__(self, other: Regimen) -> Regimen:
@@ -166,15 +217,68 @@ class Regimen:
         by = checked_number(hours, "hours")
         return Regimen(tuple(dose.at(dose.start_h + by) for dose in self.doses))
 
+    def missed(self, *numbers: int) -> Regimen:
+        """Return the regimen without some of its doses; the others stay where they are.
+
+        Parameters
+        ----------
+        *numbers : int
+            Numbers of the doses that are not given, from 1 in order of time.
+
+        Returns
+        -------
+        Regimen
+            The doses that are left.
+
+        Raises
+        ------
+        DoseError
+            If a number does not exist or is named twice, or the dose is at steady state and so
+            stands for all doses before it too.
+        """
+        gone = checked_doses(numbers, len(self.doses), "missed", self._steady_numbers())
+        return Regimen(tuple(dose for number, dose in self._numbered() if number not in gone))
+
+    def late(self, delays_h: Mapping[int, float]) -> Regimen:
+        """Return the regimen with some of its doses later; the others stay where they are.
+
+        Parameters
+        ----------
+        delays_h : mapping of int to float
+            Hours by which a dose is late, above 0, by its number, from 1 in order of time.
+
+        Returns
+        -------
+        Regimen
+            The same doses; those in the mapping are moved. Numbers in the result follow the new
+            order of time.
+
+        Raises
+        ------
+        DoseError
+            If a number does not exist, a delay is not above 0, or the dose is at steady state and
+            so stands for all doses before it too.
+        """
+        delays = checked_delays(delays_h, len(self.doses), self._steady_numbers())
+        return Regimen(
+            tuple(dose.at(dose.start_h + delays.get(number, 0.0)) for number, dose in self._numbered())
+        )
+
+    def _numbered(self) -> tuple[tuple[int, Dose], ...]:
+        return tuple(enumerate(self.doses, start=1))
+
+    def _steady_numbers(self) -> tuple[int, ...]:
+        return tuple(number for number, dose in self._numbered() if dose.steady_state_h is not None)
+
     def without_active_drug(self) -> Regimen:
         """Return placebos of the same routes, times and durations: the counterfactual."""
         return Regimen(tuple(dose.without_drug() for dose in self.doses))
 
-    def mass_mg(self, weight_kg: float) -> float:
-        """Total free base of all drugs given to a person of this weight, in mg."""
-        return math.fsum(dose.mass_mg(weight_kg) for dose in self.doses)
+    def mass_mg(self, weight_kg: float, height_m: float | None = None) -> float:
+        """Total free base of all drugs given to a person of this weight and height, in mg."""
+        return math.fsum(dose.mass_mg(weight_kg, height_m) for dose in self.doses)
 
-    def administrations(self, weight_kg: float) -> tuple[Administration, ...]:
+    def administrations(self, weight_kg: float, height_m: float | None = None) -> tuple[Administration, ...]:
         """Turn the regimen into what enters one person, by time.
 
         A nasal dose is given by devices 5 min apart: whole devices of the drug's
@@ -185,6 +289,8 @@ class Regimen:
         ----------
         weight_kg : float
             Body weight in kg, above 0; scales doses per kg.
+        height_m : float or None, default None
+            Body height in m; needed for doses per m2.
 
         Returns
         -------
@@ -194,13 +300,20 @@ class Regimen:
         Raises
         ------
         DoseError
-            If the weight is not above 0, or a nasal dose needs more than 100 devices.
+            If the weight or the height is out of its range, a dose per m2 meets no height, or a
+            nasal dose needs more than 100 devices.
         """
-        return tuple(single for single, _ in self.administrations_with_mass(weight_kg))
+        return tuple(single for single, _ in self.administrations_with_mass(weight_kg, height_m))
 
-    def administrations_with_mass(self, weight_kg: float) -> tuple[tuple[Administration, float], ...]:
+    def administrations_with_mass(
+        self, weight_kg: float, height_m: float | None = None
+    ) -> tuple[tuple[Administration, float], ...]:
         """Return `administrations`, each with its mass of free base in mg."""
-        every = [pair for dose in self.doses for pair in administer(dose, weight_kg)]
+        every = [
+            pair
+            for occasion, dose in enumerate(self.doses)
+            for pair in administer(dose, weight_kg, height_m, occasion)
+        ]
         return tuple(sorted(every, key=lambda pair: pair[0].time_h))
 
 
@@ -210,7 +323,7 @@ def repeat(dose: Dose, every_h: float, n: int) -> Regimen:
     Parameters
     ----------
     dose : Dose
-        The first dose.
+        The first dose. If it is at steady state, the others follow it as single doses.
     every_h : float
         Hours from one start to the next, above 0.
     n : int
@@ -233,4 +346,5 @@ def repeat(dose: Dose, every_h: float, n: int) -> Regimen:
         raise DoseError(
             f"n: {n!r} is not a number of doses; it must be a whole number from 1 to {MAX_DOSES}."
         )
-    return Regimen(tuple(dose.at(dose.start_h + index * step) for index in range(n)))
+    single = dose.at_steady_state(None)
+    return Regimen((dose, *(single.at(dose.start_h + index * step) for index in range(1, n))))

@@ -23,13 +23,20 @@ class Route:
         The name used in objects and tables.
     text : str
         The words used in a dose text.
-    is_infusion : bool
-        Whether a dose by this route lasts for a stated time.
+    is_infusion : bool, default False
+        Whether a dose by this route lasts for a stated time (and may be stated as a rate).
+    takes_bioavailability : bool, default False
+        Whether a bioavailability may be stated with a dose.
+    needs_absorption : bool, default False
+        Whether a bioavailability and an absorption rate must be stated with a dose, because no
+        human source in the evidence gives them.
     """
 
     name: str
     text: str
     is_infusion: bool = False
+    takes_bioavailability: bool = False
+    needs_absorption: bool = False
 
 
 _TABLE = (
@@ -40,6 +47,9 @@ _TABLE = (
     Route("oral", "oral"),
     Route("oral_prolonged_release", "oral prolonged release"),
     Route("sublingual", "sublingual"),
+    Route("sc", "sc", takes_bioavailability=True, needs_absorption=True),
+    Route("rectal", "rectal", takes_bioavailability=True, needs_absorption=True),
+    Route("inhaled", "inhaled", is_infusion=True, takes_bioavailability=True),
 )
 
 #: Every route by name.
@@ -58,10 +68,12 @@ _SYNONYMS = {
     "prolonged release": "oral_prolonged_release",
     "oral extended release": "oral_prolonged_release",
     "buccal": "sublingual",
+    "subcutaneous": "sc",
+    "per rectum": "rectal",
+    "inhalation": "inhaled",
+    "nebulised": "inhaled",
+    "nebulized": "inhaled",
 }
-
-# People use these, but no source in the evidence gives a human bioavailability and rate for them.
-_UNAVAILABLE = ("sc", "subcutaneous", "rectal", "inhaled", "inhalation", "nebulised", "nebulized")
 
 
 def _key(words: str) -> str:
@@ -84,25 +96,17 @@ def find_route(words: str) -> Route:
     Raises
     ------
     DoseError
-        If the route is unknown, or known but not available because no source gives its human
-        bioavailability and rate (subcutaneous, rectal, inhaled).
+        If the route is unknown; the message gives the nearest one.
     """
     key = _key(str(words))
     if key in _SYNONYMS:
         return ROUTES[_SYNONYMS[key]]
-    available = ", ".join(route.text for route in _TABLE)
-    if key in _UNAVAILABLE:
-        raise DoseError(
-            f"route {words!r} is not available: no source gives its bioavailability and absorption rate "
-            f"in humans. Use one of: {available}."
-        )
     raise DoseError(unknown_word("route", str(words), (route.text for route in _TABLE)))
 
 
 def longest_route(words: list[str]) -> int:
-    """Count the leading words that make up a route, available or not; 0 if none do."""
+    """Count the leading words that make up a route; 0 if none do."""
     for count in range(min(3, len(words)), 0, -1):
-        key = _key(" ".join(words[:count]))
-        if key in _SYNONYMS or key in _UNAVAILABLE:
+        if _key(" ".join(words[:count])) in _SYNONYMS:
             return count
     return 0

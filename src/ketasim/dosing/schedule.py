@@ -11,7 +11,7 @@ from ketasim.dosing._messages import unknown_word
 from ketasim.errors import DoseError, UnitError
 from ketasim.units import parse_duration
 
-__all__ = ["MAX_DOSES", "Schedule", "parse_schedule", "schedule_text", "time_text"]
+__all__ = ["MAX_DOSES", "Schedule", "parse_schedule", "schedule_text", "steady_text", "time_text"]
 
 #: No regimen may hold more doses than this: 27 years of daily doses.
 MAX_DOSES = 10_000
@@ -30,6 +30,9 @@ _FORMS = (
     "three times weekly x 2 weeks",
     "every 3 days x 6",
     "every 12 h x 4",
+    "every 8 h at steady state",
+    "every 8 h at steady state x 6",
+    "every 8 h at steady state x 6 from 48 h",
     "on day 1",
     "on days 1, 4, 8, 11",
     "at 0 h, 72 h",
@@ -48,15 +51,19 @@ class Schedule:
         Length of the schedule in h, at the end of which a part joined by ``then`` begins; None
         for one dose, which ends when its infusion does.
     is_list : bool
-        Whether days or times are named one by one. They always count from time zero.
+        Whether the days or times are named. They always count from time zero.
+    steady_state_h : float or None
+        If given, the first dose is one of an endless course at this interval in h.
     """
 
     starts_h: tuple[float, ...]
     span_h: float | None = None
     is_list: bool = False
+    steady_state_h: float | None = None
 
 
 _COUNT = r"(?P<count>\S+)"
+_STEADY = r"(?:(?P<word>daily|weekly)|every (?P<step>.+?)),? at steady[- ]state"
 _TIMES = {"once": 1, "twice": 2, "two": 2, "thrice": 3, "three": 3}
 _PER_WEEK = rf"(?P<times>\d+|{'|'.join(_TIMES)})\s*(?:times|x)?\s*(?:weekly|/\s*(?:week|wk)|(?:a|per) week)"
 
@@ -114,12 +121,33 @@ def _per_week(match: re.Match[str]) -> Schedule:
     return Schedule(starts, span_h=weeks * _WEEK_H)
 
 
-def _every(match: re.Match[str]) -> Schedule:
-    words = re.sub(r"^other\b", "2", match["step"])
-    step = _hours(words if re.match(r"[-+.\d]", words) else f"1 {words}", "time between doses")
+def _step(words: str) -> float:
+    plain = re.sub(r"^other\b", "2", words)
+    step = _hours(plain if re.match(r"[-+.\d]", plain) else f"1 {plain}", "time between doses")
     if step == 0.0:
-        raise DoseError(f"time between doses: {match['step']!r} must be above 0.")
-    return _regular(step, _whole(match["count"], "number of doses"))
+        raise DoseError(f"time between doses: {words!r} must be above 0.")
+    return step
+
+
+def _every(match: re.Match[str]) -> Schedule:
+    return _regular(_step(match["step"]), _whole(match["count"], "number of doses"))
+
+
+def _steady(match: re.Match[str]) -> Schedule:
+    step = {"daily": _DAY_H, "weekly": _WEEK_H}.get(match["word"]) or _step(match["step"])
+    count = _whole(match["count"], "number of doses") if match["count"] else 1
+    first = _hours(match["first"], "time of the first dose") if match["first"] else 0.0
+    starts = tuple(first + index * step for index in range(count))
+    # A course whose first time is named counts from time zero, as a list does.
+    named = match["first"] is not None
+    return Schedule(starts, None if named else count * step, is_list=named, steady_state_h=step)
+
+
+def _steady_without_step(match: re.Match[str]) -> Schedule:
+    raise DoseError(
+        f"{match.group()!r} does not say how far apart the doses are; write 'every 8 h at steady state', and "
+        "'every 8 h at steady state x 6' for the first of six doses at steady state."
+    )
 
 
 def _list(entries: str, read: Callable[[str], float]) -> Schedule:
@@ -145,6 +173,8 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Schedule]], ...
     (re.compile(rf"daily x {_COUNT}(?: days?)?"), _daily),
     (re.compile(rf"weekly x {_COUNT}(?: weeks?)?"), _weekly),
     (re.compile(rf"{_PER_WEEK} x {_COUNT}(?P<weeks> weeks?)?"), _per_week),
+    (re.compile(r"at steady[- ]state.*"), _steady_without_step),
+    (re.compile(rf"{_STEADY}(?: x {_COUNT})?(?: from (?P<first>.+))?"), _steady),
     (re.compile(rf"every (?P<step>.+?) x {_COUNT}"), _every),
     (re.compile(r"on days? (?P<list>.+)"), _on_days),
     (re.compile(r"at (?P<list>.+)"), _at_times),
@@ -160,6 +190,8 @@ def parse_schedule(text: str) -> Schedule:
         One of the forms ``once``, ``daily x 5``, ``weekly x 4``, ``twice weekly x 4 weeks`` (days
         0 and 3 of each week; also ``2x/week``), ``three times weekly x 2 weeks`` (days 0, 2, 4),
         ``every 3 days x 6``, ``on days 1, 4`` (day 1 begins at time zero) or ``at 0 h, 72 h``.
+        ``every 8 h at steady state`` is one dose of an endless course, at time zero or at the time
+        after ``from``; with ``x 6`` five more doses follow it.
 
     Returns
     -------
@@ -193,6 +225,19 @@ def time_text(hours: float) -> str:
     return f"{_number(hours)} h"
 
 
+def _step_text(hours: float) -> str:
+    days = f"{_number(hours / _DAY_H)} days"
+    return days if hours % _DAY_H == 0.0 and parse_duration(days, "step") == hours else time_text(hours)
+
+
+def steady_text(first_h: float, step_h: float, count: int) -> str:
+    """Write a course at steady state, from its first time in h, so that it reads back exactly."""
+    step = {_DAY_H: "daily", _WEEK_H: "weekly"}.get(step_h) or f"every {_step_text(step_h)}"
+    words = f"{step} at steady state"
+    words += f" x {count}" if count > 1 else ""
+    return words + (f" from {time_text(first_h)}" if first_h else "")
+
+
 def _candidates(starts: Sequence[float]) -> Iterator[str]:
     count, step = len(starts), starts[1] - starts[0]
     yield f"daily x {count}"
@@ -202,8 +247,7 @@ def _candidates(starts: Sequence[float]) -> Iterator[str]:
         yield f"twice weekly x {count // 2} weeks"
         yield f"three times weekly x {count // 3} weeks"
     if count > 2:
-        every = f"{_number(step / _DAY_H)} days" if step % _DAY_H == 0.0 else time_text(step)
-        yield f"every {every} x {count}"
+        yield f"every {_step_text(step)} x {count}"
 
 
 def _says(text: str, starts: Sequence[float]) -> bool:

@@ -1,22 +1,20 @@
 """Regimens written as text, read into objects.
 
 A regimen is one or more parts, joined by ``;``, a line break or ``then``. A part is
-``<amount> <unit> <drug> <route> [over <duration>] [, <schedule>]``.
+``<dose> [+ <dose> ...] [, <schedule>] [, missing doses <numbers>] [, dose <number> late by <time>]``.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
-from ketasim.dosing.dose import Dose, find_unit
-from ketasim.dosing.drugs import DRUGS, Drug, find_drug
+from ketasim.dosing.adherence import parse_departures, split_departures
+from ketasim.dosing.dose import Dose
+from ketasim.dosing.dose_text import parse_dose
 from ketasim.dosing.regimen import Regimen
-from ketasim.dosing.routes import Route, find_route, longest_route
 from ketasim.dosing.schedule import MAX_DOSES, Schedule, parse_schedule
-from ketasim.errors import DoseError, UnitError
-from ketasim.units import parse_duration
+from ketasim.errors import DoseError
 
 __all__ = ["parse_regimen"]
 
@@ -26,9 +24,9 @@ _EXAMPLES = (
     "'placebo intranasal, on days 1, 4'",
     "'none'",
 )
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?![\d.])", re.IGNORECASE)
 _JOINERS = re.compile(r"(;|\r?\n|\bthen\b)", re.IGNORECASE)
-_SALT = ("hydrochloride", "hcl")
+# A plus between two doses; not that of a number such as +5 or 1e+3, nor that of S(+)-ketamine.
+_TOGETHER = re.compile(r"(?<=\S)(?<![\d.]e)(?<!\()\s*\+\s*(?!\))", re.IGNORECASE)
 _SHOWN = 120
 
 
@@ -36,6 +34,22 @@ _SHOWN = 120
 class _Part:
     text: str
     after_previous: bool
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """Where the parts read so far have come to.
+
+    Parameters
+    ----------
+    last_start_h : float
+        The latest planned start in h.
+    ended_h : float or None
+        Where the last part ends in h; None after a list of days or times.
+    """
+
+    last_start_h: float = 0.0
+    ended_h: float | None = 0.0
 
 
 def parse_regimen(text: str) -> Regimen:
@@ -52,8 +66,17 @@ def parse_regimen(text: str) -> Regimen:
         single dose, at the end of its infusion. Days and times named one by one
         (``on days 1, 4``, ``at 72 h``) always count from time zero; day 1 begins at time zero.
 
-        Doses are free base; ``ketamine hydrochloride`` doses are converted to free base.
-        A placebo (or saline) takes a route but no amount. An infusion acts on [start, end).
+        Doses joined by ``+`` are given together, on one schedule: the second begins where the
+        first ends (after a bolus: at once), as in ``"0.2 mg/kg ketamine iv bolus + 0.3 mg/kg/h
+        ketamine iv over 2 h, weekly x 4"``. ``missing doses 3, 5`` and ``dose 2 late by 24 h``,
+        after the schedule, number its times from 1; doses given together share a number. They
+        change no other dose, and not where the part ends. ``every 8 h at steady state`` is one
+        dose of an endless course, ``every 8 h at steady state x 6`` that dose and five more.
+
+        A mass is of free base unless it is said to be of ``hydrochloride``, as in ``"50 mg ketamine
+        hydrochloride im"``. Doses by ``sc`` and ``rectal`` state their bioavailability and
+        absorption rate, as in ``"0.5 mg/kg ketamine sc (F 0.9, ka 2.5 /h)"``. A placebo (or saline)
+        takes a route but no amount. An infusion acts on [start, end).
 
     Returns
     -------
@@ -69,22 +92,28 @@ def parse_regimen(text: str) -> Regimen:
         raise DoseError(f"a regimen is a text, not {text!r}. Examples: {', '.join(_EXAMPLES)}.")
     if text.strip().lower() == "none":
         return Regimen()
-    parts = _split(text)
+    doses = _read_parts(_split(text))
+    try:
+        return Regimen(tuple(doses))
+    except DoseError as error:
+        raise DoseError(f"dose {_shown(text.strip())}: {error}") from error
+
+
+def _read_parts(parts: list[_Part]) -> list[Dose]:
     doses: list[Dose] = []
-    ended: float | None = 0.0
+    clock = _Clock()
     for number, part in enumerate(parts, start=1):
         where = f"dose {_shown(part.text)}"
         if len(parts) > 1:
             where = f"dose part {number} of {len(parts)}, {_shown(part.text)}"
         try:
-            last_start = doses[-1].start_h if doses else 0.0
-            new, ended = _read_part(part, last_start, ended)
+            new, clock = _read_part(part, clock)
             if len(doses) + len(new) > MAX_DOSES:
                 raise DoseError(f"the regimen would hold more than {MAX_DOSES} doses.")
         except DoseError as error:
             raise DoseError(f"{where}: {error} Examples: {', '.join(_EXAMPLES)}.") from error
         doses += new
-    return Regimen(tuple(doses))
+    return doses
 
 
 def _shown(text: str) -> str:
@@ -110,122 +139,69 @@ def _split(text: str) -> list[_Part]:
     return parts
 
 
-def _read_part(part: _Part, last_start: float, ended: float | None) -> tuple[list[Dose], float | None]:
-    """Read the doses of a part and where it ends (None after a list of days or times)."""
-    # The comma of "(R,S)-ketamine" is not the one before a schedule.
-    plain = re.sub(r"\(\s*([rs])\s*,\s*([rs])\s*\)", r"\1\2", part.text, flags=re.IGNORECASE)
-    head, comma, when = plain.partition(",")
-    if re.fullmatch(r"[-+]?\d+", head.strip()) and re.match(r"\d", when):
-        raise DoseError(f"{head.strip()},{when.split()[0]!s} is not a number; write decimals with a point.")
-    dose = _read_head(head.strip())
-    schedule = parse_schedule(when.strip()) if comma else Schedule((0.0,))
-    offset = 0.0
-    if part.after_previous and schedule.is_list and schedule.starts_h[0] < last_start:
-        raise DoseError(
-            "this part comes after 'then' but starts before the part in front of it; use ';' instead."
-        )
-    if part.after_previous and not schedule.is_list:
-        if ended is None:
-            raise DoseError(
-                "after a list of days or times, 'then' does not say when this part begins; "
-                "name its days too, as in ', on days 8, 15'."
-            )
-        offset = ended
-    doses = [dose.at(offset + start) for start in schedule.starts_h]
-    if schedule.is_list:
-        return doses, None
-    return doses, doses[-1].end_h if schedule.span_h is None else offset + schedule.span_h
+def _partition_comma(text: str) -> tuple[str, str]:
+    """Split at the first comma that is not in brackets, as that of "(R,S)-ketamine" is."""
+    depth = 0
+    for index, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if depth < 0:
+            raise DoseError("a ')' has no '(' before it; write for example 'sc (F 0.9, ka 2.5 /h)'.")
+        if letter == "," and depth == 0:
+            return text[:index].strip(), text[index + 1 :].strip()
+    if depth:
+        raise DoseError("a '(' is not closed; write for example 'sc (F 0.9, ka 2.5 /h)'.")
+    return text.strip(), ""
 
 
-def _read_head(head: str) -> Dose:
-    """Read ``<amount> <unit> <drug> <route> [over <duration>]`` as a dose at time zero."""
-    if head.lower() == "none":
-        raise DoseError("'none' must stand alone; leave this part out.")
-    before, over, length = _partition_over(head)
-    duration = _read_duration(length) if over else None
-    match = _NUMBER.match(before)
-    if match is None:
-        drug, rest = _read_drug(before.split(), amount_given=False)
-        return Dose(drug.name, _read_route(rest).name, 0.0, "mg", 0.0, duration)
-    amount = float(match.group())
-    unit, words = _read_unit(match.group(), before[match.end() :])
-    drug, rest = _read_drug(words, amount_given=True)
-    if rest and rest[0].lower() in _SALT:
-        if drug.salt_factor is None:
-            raise DoseError(f"{drug.name} has no hydrochloride.")
-        # An amount of substance is the same for salt and base; only a mass shrinks.
-        amount *= 1.0 if "mol" in unit else drug.salt_factor
-        rest = rest[1:]
-    return Dose(drug.name, _read_route(rest).name, amount, unit, 0.0, duration)
-
-
-def _partition_over(head: str) -> tuple[str, bool, str]:
-    match = re.search(r"\sover\b", head, re.IGNORECASE)
-    if match is None:
-        return head, False, ""
-    return head[: match.start()], True, head[match.end() :].strip()
-
-
-def _read_duration(text: str) -> float:
-    match = _NUMBER.match(text)
-    words = text[match.end() :].split() if match else []
-    if len(words) > 1:
-        raise DoseError(f"{' '.join(words[1:])!r} follows the duration; put a comma before a schedule.")
-    try:
-        hours = parse_duration(text, "duration")
-    except UnitError as error:
-        raise DoseError(f"{error} A duration is a number with a unit, as in 'over 40 min'.") from error
-    if not math.isfinite(hours) or hours <= 0.0:
-        raise DoseError(f"duration: {text!r} must be above 0, as in 'over 40 min'.")
-    return hours
-
-
-def _read_unit(number: str, after: str) -> tuple[str, list[str]]:
-    words = re.sub(r"\s*/\s*", "/", after).split()
-    if not words or _leading_drug(words)[0] is not None:
-        raise DoseError(f"the amount {number!r} has no unit; write for example '{number} mg/kg'.")
-    return find_unit(words[0]).name, words[1:]
-
-
-def _leading_drug(words: list[str]) -> tuple[Drug | None, int]:
-    for count in range(min(3, len(words)), 0, -1):
-        try:
-            return find_drug(" ".join(words[:count])), count
-        except DoseError:
+def _read_part(part: _Part, clock: _Clock) -> tuple[list[Dose], _Clock]:
+    """Read the doses of a part, and where it leaves the clock."""
+    head, when = _partition_comma(part.text)
+    if re.fullmatch(r"[-+]?\d+", head) and re.match(r"\d", when):
+        raise DoseError(f"{head},{when.split()[0]!s} is not a number; write decimals with a point.")
+    together = _read_together(head)
+    words, clauses = split_departures(when)
+    schedule = parse_schedule(words) if words else Schedule((0.0,))
+    if len(together) * len(schedule.starts_h) > MAX_DOSES:
+        raise DoseError(f"the regimen would hold more than {MAX_DOSES} doses.")
+    fixed = () if schedule.steady_state_h is None else (1,)
+    departures = parse_departures(clauses, len(schedule.starts_h), fixed)
+    offset = _offset(part, schedule, clock)
+    doses: list[Dose] = []
+    for number, start in enumerate(schedule.starts_h, start=1):
+        if number in departures.missed:
             continue
-    return None, 0
+        late = departures.delays_h.get(number, 0.0)
+        steady = schedule.steady_state_h if number in fixed else None
+        doses += [dose.at(offset + start + late + dose.start_h).at_steady_state(steady) for dose in together]
+    last = together[-1].at(offset + schedule.starts_h[-1] + together[-1].start_h)
+    ended = last.end_h if schedule.span_h is None else offset + schedule.span_h
+    last_start = max(clock.last_start_h, last.start_h)
+    return doses, _Clock(last_start, None if schedule.is_list else ended)
 
 
-def _read_drug(words: list[str], *, amount_given: bool) -> tuple[Drug, list[str]]:
-    drug, count = _leading_drug(words)
-    if drug is None:
-        if not amount_given:
+def _offset(part: _Part, schedule: Schedule, clock: _Clock) -> float:
+    """Where the times of a part count from, in h."""
+    if not part.after_previous:
+        return 0.0
+    if schedule.is_list:
+        if schedule.starts_h[0] < clock.last_start_h:
             raise DoseError(
-                "a dose begins with its amount and unit, as in '0.5 mg/kg'; only a placebo has none."
+                "this part comes after 'then' but starts before the part in front of it; use ';' instead."
             )
-        if not words:
-            raise DoseError(f"the drug is missing; drugs are {', '.join(DRUGS)}.")
-        # The words in front of a known route are the drug's name, whatever their number.
-        ends = [index for index in range(1, len(words)) if longest_route(words[index:])]
-        find_drug(" ".join(words[: ends[0] if ends else 1]))
-        raise DoseError(f"no drug was found in {' '.join(words)!r}.")
-    if not amount_given and drug.is_active:
+        return 0.0
+    if clock.ended_h is None:
         raise DoseError(
-            f"{drug.name} needs an amount and a unit in front of it, as in '0.5 mg/kg {drug.name}'."
+            "after a list of days or times, 'then' does not say when this part begins; "
+            "name its days too, as in ', on days 8, 15'."
         )
-    return drug, words[count:]
+    return clock.ended_h
 
 
-def _read_route(words: list[str]) -> Route:
-    count = longest_route(words)
-    if not words:
-        raise DoseError(
-            "the route is missing; add one such as 'iv over 40 min', 'intranasal', 'im' or 'oral'."
-        )
-    if 0 < count < len(words):
-        route = find_route(" ".join(words[:count]))
-        raise DoseError(
-            f"{' '.join(words[count:])!r} follows the route {route.text!r}; after a route comes 'over' and a "
-            "duration (iv only), or a comma and a schedule."
-        )
-    return find_route(" ".join(words))
+def _read_together(text: str) -> list[Dose]:
+    """Read doses joined by a plus; each begins where the one before it ends."""
+    doses: list[Dose] = []
+    for words in _TOGETHER.split(text):
+        if not words.strip():
+            raise DoseError("'+' must stand between two doses.")
+        doses.append(parse_dose(words.strip()).at(doses[-1].end_h if doses else 0.0))
+    return doses

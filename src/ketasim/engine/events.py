@@ -1,21 +1,32 @@
-"""Schedules as the arrays that the driver reads."""
+"""What happens to patients, as the arrays that the driver reads.
+
+Everything is done for all patients at once, and what becomes of one patient's
+events follows from that patient alone.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from ketasim.engine.lower import Program
 from ketasim.engine.records import Action, Events
-from ketasim.engine.schedule import Schedule
+from ketasim.engine.schedule import CANCELLED, Bolus, Infusion, InputPath, Reset, Schedule
 from ketasim.errors import ModelError, unknown_name
 
-__all__ = ["EventTable", "event_table"]
+__all__ = ["EventTable", "Flows", "Happenings", "Marks", "Picked", "Schedules", "event_table", "merged_events"]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+#: In which order things happen at one time: inputs and rates first, then jumps, then settings.
+_TURN = np.zeros(len(Action), dtype=np.int64)
+_TURN[[Action.SET_INPUT, Action.SET_RATE, Action.ADD, Action.SET_STATE]] = range(4)
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,134 @@ class EventTable:
 
     events: Events
     inputs: FloatArray
+
+    def part(self, places: IntArray) -> EventTable:
+        """Those of some patients."""
+        begins, counts = self.events.offsets[places], np.diff(self.events.offsets)[places]
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        rows = np.arange(offsets[-1]) + np.repeat(begins - offsets[:-1], counts)
+        columns = (self.events.times, self.events.kinds, self.events.targets, self.events.values)
+        return EventTable(Events(offsets, *(column[rows] for column in columns)), self.inputs[places])
+
+
+class Marks(NamedTuple):
+    """Things that happen at one time, each an entry of every column."""
+
+    patient: IntArray
+    target: IntArray  #: place of the state or input
+    time: FloatArray
+    value: FloatArray
+
+    @classmethod
+    def joined(cls, parts: Sequence[Marks]) -> Marks:
+        """All in one."""
+        if not parts:
+            none = np.zeros(0, dtype=np.int64)
+            return cls(none, none, np.zeros(0), np.zeros(0))
+        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+class Flows(NamedTuple):
+    """Infusions on [start, end), each an entry of every column."""
+
+    patient: IntArray
+    target: IntArray  #: place of the state
+    start: FloatArray
+    end: FloatArray
+    amount: FloatArray
+
+    @classmethod
+    def joined(cls, parts: Sequence[Flows]) -> Flows:
+        """All in one."""
+        if not parts:
+            none = np.zeros(0, dtype=np.int64)
+            return cls(none, none, *(np.zeros(0) for _ in range(3)))
+        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+class Happenings(NamedTuple):
+    """All that happens to patients, in any order."""
+
+    jumps: Marks  #: amounts added to states
+    flows: Flows
+    inputs: Marks  #: values that hold from a time on; the first of an input holds before it too
+    settings: Marks  #: values that states are put at
+
+
+@dataclass(frozen=True)
+class Schedules(Sequence[Schedule]):
+    """What happens to patients as an object each, made when it is asked for.
+
+    Parameters
+    ----------
+    program : Program
+        Its states and inputs number the targets.
+    happenings : Happenings
+        What happens.
+    count : int
+        Number of patients.
+    """
+
+    program: Program
+    happenings: Happenings
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    @overload
+    def __getitem__(self, item: int) -> Schedule: ...
+    @overload
+    def __getitem__(self, item: slice) -> Sequence[Schedule]: ...
+    def __getitem__(self, item: int | slice) -> Schedule | Sequence[Schedule]:
+        if isinstance(item, slice):
+            return Picked(self, np.arange(self.count)[item])
+        place = range(self.count)[item]
+        states, inputs = self.program.state_names, self.program.inputs
+        jumps, flows, paths, settings = (_of(part, place) for part in self.happenings)
+        steps: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        for target, time, value in sorted(paths, key=lambda mark: mark[1]):
+            steps[inputs[target]].append((time, value))
+        return Schedule(
+            [Bolus(states[target], time, value) for target, time, value in jumps],
+            [Infusion(states[target], *rest) for target, *rest in flows],
+            {name: InputPath(*zip(*dict(found).items(), strict=True)) for name, found in steps.items()},
+            [Reset(states[target], time, value) for target, time, value in settings],
+        )
+
+
+def _of(part: Marks | Flows, place: int) -> list[tuple[int, ...]]:
+    """Entries of a patient, without him."""
+    own = np.flatnonzero(part.patient == place)
+    return list(zip(*(column[own].tolist() for column in part[1:]), strict=True))
+
+
+@dataclass(frozen=True)
+class Picked(Sequence[Schedule]):
+    """Some of many schedules, without making any.
+
+    Parameters
+    ----------
+    schedules : sequence of Schedule
+        All.
+    places : array of int
+        Which of them.
+    """
+
+    schedules: Sequence[Schedule]
+    places: IntArray
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, item: int) -> Schedule: ...
+    @overload
+    def __getitem__(self, item: slice) -> Sequence[Schedule]: ...
+    def __getitem__(self, item: int | slice) -> Schedule | Sequence[Schedule]:
+        if isinstance(item, slice):
+            return Picked(self.schedules, self.places[item])
+        return self.schedules[int(self.places[item])]
 
 
 def event_table(
@@ -60,52 +199,174 @@ def event_table(
         If a schedule names a state or an input that does not exist, or infuses into a state
         that the program cannot infuse into.
     """
-    places = _Places(program)
-    rows: list[list[tuple[float, int, int, float]]] = []
-    for schedule, begin, end in zip(schedules, begins, ends, strict=True):
-        rows.append(_rows(places, schedule, begin, end, defaults))
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    offsets[1:] = np.cumsum([len(own) for own in rows])
-    flat = [row for own in rows for row in own]
-    columns = list(zip(*flat, strict=True)) if flat else [(), (), (), ()]
-    types = (np.float64, np.int64, np.int64, np.float64)
-    times, kinds, targets, values = (np.array(c, dtype=t) for c, t in zip(columns, types, strict=True))
-    inputs = np.zeros((len(rows), len(program.inputs)))
-    for name, value in defaults.items():
-        if name in places.inputs:
-            inputs[:, places.inputs[name]] = value
-    return EventTable(Events(offsets, times, kinds, targets, values), inputs)
+    states, inputs = program.state_places, {name: i for i, name in enumerate(program.inputs)}
+    jumps: list[tuple[int, int, float, float]] = []
+    flows: list[tuple[int, int, float, float, float]] = []
+    paths: list[tuple[int, int, float, float]] = []
+    settings: list[tuple[int, int, float, float]] = []
+    for i, schedule in enumerate(schedules):
+        for name in sorted(schedule.states - set(states)):
+            raise ModelError(f"event: {unknown_name('state', name, states)}")
+        for name in sorted(set(schedule.inputs) - set(defaults)):
+            raise ModelError(unknown_name("input", name, defaults))
+        jumps += [(i, states[b.state], b.time, b.amount) for b in schedule.boluses]
+        flows += [(i, states[f.state], f.start, f.end, f.amount) for f in schedule.infusions]
+        settings += [(i, states[r.state], r.time, r.value) for r in schedule.resets]
+        for name, path in schedule.inputs.items():
+            paths += [
+                (i, inputs[name], time, value) for time, value in zip(path.times, path.values, strict=True)
+            ]
+    happenings = Happenings(
+        Marks(*_columns(jumps, 4)),
+        Flows(*_columns(flows, 5)),
+        Marks(*_columns(paths, 4)),
+        Marks(*_columns(settings, 4)),
+    )
+    return merged_events(program, happenings, np.asarray(begins), np.asarray(ends), defaults)
 
 
-class _Places:
-    """Where states and inputs stand."""
-
-    def __init__(self, program: Program) -> None:
-        self.states = {symbol.name: place for place, symbol in enumerate(program.system.states)}
-        self.inputs = {name: place for place, name in enumerate(program.inputs)}
-        self.rates = {name: self.inputs[program.forcing(name)] for name in program.forced}
+def _columns(rows: Sequence[tuple[float, ...]], count: int) -> list[npt.NDArray[np.generic]]:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * count
+    return [np.array(c, dtype=np.int64 if place < 2 else np.float64) for place, c in enumerate(columns)]
 
 
-def _rows(
-    places: _Places, schedule: Schedule, begin: float, end: float, defaults: Mapping[str, float]
-) -> list[tuple[float, int, int, float]]:
-    for name in sorted(schedule.states - set(places.states)):
-        raise ModelError(f"event: {unknown_name('state', name, places.states)}")
-    found: list[tuple[float, int, int, float]] = []
-    inputs: Mapping[str, float] = defaults
-    rates: Mapping[str, float] = {}
-    for segment in schedule.segments(begin, end, defaults):
-        at = segment.start
-        for name, value in segment.inputs.items():
-            if value != inputs.get(name):
-                found.append((at, Action.SET_INPUT, places.inputs[name], value))
-        for name in sorted(rates.keys() | segment.rates.keys()):
-            rate = segment.rates.get(name, 0.0)
-            if rate != rates.get(name, 0.0):
-                if name not in places.rates:
-                    raise ModelError(f"infusion: the engine was not made for infusions into {name!r}.")
-                found.append((at, Action.SET_RATE, places.rates[name], rate))
-        found += [(at, Action.ADD, places.states[name], amount) for name, amount in segment.jumps.items()]
-        found += [(at, Action.SET_STATE, places.states[name], to) for name, to in segment.settings.items()]
-        inputs, rates = segment.inputs, segment.rates
-    return found
+def merged_events(
+    program: Program,
+    happenings: Happenings,
+    begins: FloatArray,
+    ends: FloatArray,
+    defaults: Mapping[str, float],
+) -> EventTable:
+    """Write what happens to patients as arrays.
+
+    Infusions that overlap or abut are summed into one course of rates; changes that cancel are
+    no event. What was infused before the first time goes on; a bolus before it has been given.
+
+    Parameters
+    ----------
+    program : Program
+        Its states and inputs number the targets.
+    happenings : Happenings
+        In the units of the program.
+    begins, ends : array, shape (patients,)
+        First and last time of each.
+    defaults : mapping of str to float
+        Value of every input until it is set.
+
+    Raises
+    ------
+    ModelError
+        If something flows into a state that the program cannot infuse into.
+    """
+    row = np.array([defaults.get(name, 0.0) for name in program.inputs])
+    jumps = _summed(happenings.jumps)
+    parts = [
+        (_input_changes(happenings.inputs, begins, row), Action.SET_INPUT),
+        (_rate_changes(_rate_targets(program, happenings.flows), begins), Action.SET_RATE),
+        (jumps, Action.ADD),
+        (happenings.settings, Action.SET_STATE),
+    ]
+    marks = Marks.joined([part for part, _ in parts])
+    kinds = np.repeat([int(kind) for _, kind in parts], [len(part.time) for part, _ in parts])
+    kept = (marks.time >= begins[marks.patient]) & (marks.time < ends[marks.patient])
+    marks, kinds = Marks(*(column[kept] for column in marks)), kinds[kept]
+    order = np.lexsort((marks.target, _TURN[kinds], marks.time, marks.patient))
+    offsets = np.zeros(len(begins) + 1, dtype=np.int64)
+    offsets[1:] = np.cumsum(np.bincount(marks.patient, minlength=len(begins)))
+    events = Events(
+        offsets, marks.time[order], kinds[order].astype(np.int64), marks.target[order], marks.value[order]
+    )
+    return EventTable(events, np.repeat(row[None], len(begins), axis=0))
+
+
+def _rate_targets(program: Program, flows: Flows) -> Flows:
+    """Flows with the inputs that hold their rates as targets."""
+    places = {name: place for place, name in enumerate(program.inputs)}
+    into = np.full(len(program.state_names), -1, dtype=np.int64)
+    for name in program.forced:
+        into[program.state_places[name]] = places[program.forcing(name)]
+    targets = into[flows.target]
+    if (targets < 0).any():
+        name = program.state_names[int(flows.target[np.argmin(targets)])]
+        raise ModelError(f"infusion: the engine was not made for infusions into {name!r}.")
+    return flows._replace(target=targets)
+
+
+def _summed(marks: Marks) -> Marks:
+    """Amounts that fall at one time into one state, in one."""
+    marks = _sorted(marks)
+    first = _firsts(marks.patient, marks.target, marks.time)
+    values = np.add.reduceat(marks.value, first) if len(first) else marks.value
+    return Marks(marks.patient[first], marks.target[first], marks.time[first], values)
+
+
+def _sorted(marks: Marks) -> Marks:
+    order = np.lexsort((marks.time, marks.target, marks.patient))
+    return Marks(*(column[order] for column in marks))
+
+
+def _firsts(*columns: npt.NDArray[np.generic]) -> IntArray:
+    """Where a run of entries begins that are alike in all columns."""
+    if not len(columns[0]):
+        return np.zeros(0, dtype=np.int64)
+    moved = np.ones(len(columns[0]), dtype=bool)
+    moved[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+    return np.flatnonzero(moved)
+
+
+def _input_changes(paths: Marks, begins: FloatArray, defaults: FloatArray) -> Marks:
+    """Values of inputs from the first time on, each where it differs from the one before."""
+    paths = _sorted(paths)
+    first = _firsts(paths.patient, paths.target)
+    time = np.maximum(paths.time, begins[paths.patient])
+    time[first] = begins[paths.patient[first]]
+    last = np.ones(len(time), dtype=bool)
+    last[:-1] = (
+        (paths.patient[1:] != paths.patient[:-1])
+        | (paths.target[1:] != paths.target[:-1])
+        | (time[1:] != time[:-1])
+    )
+    marks = Marks(*(column[last] for column in paths._replace(time=time)))
+    before = np.empty(len(marks.value))
+    before[1:] = marks.value[:-1]
+    own = _firsts(marks.patient, marks.target)
+    before[own] = defaults[marks.target[own]]
+    return Marks(*(column[marks.value != before] for column in marks))
+
+
+def _rate_changes(flows: Flows, begins: FloatArray) -> Marks:
+    """Rates of infusion from the first time on, each where it differs from the one before."""
+    rate = flows.amount / (flows.end - flows.start)
+    edges = Marks(
+        np.tile(flows.patient, 2),
+        np.tile(flows.target, 2),
+        np.maximum(np.concatenate([flows.start, flows.end]), begins[np.tile(flows.patient, 2)]),
+        np.concatenate([rate, -rate]),
+    )
+    # At one time the larger change first, so that no order in which doses are named changes a bit.
+    order = np.lexsort((-edges.value, edges.time, edges.target, edges.patient))
+    edges = Marks(*(column[order] for column in edges))
+    if not len(edges.time):
+        return edges
+    group = _firsts(edges.patient, edges.target)
+    size = np.repeat(np.maximum.reduceat(np.abs(edges.value), group), np.diff([*group, len(edges.time)]))
+    first = _firsts(edges.patient, edges.target, edges.time)
+    changes = Marks(
+        edges.patient[first], edges.target[first], edges.time[first], np.add.reduceat(edges.value, first)
+    )
+    real = np.abs(changes.value) > CANCELLED * size[first]
+    changes, size = Marks(*(column[real] for column in changes)), size[first][real]
+    rates = _running_sum(changes.value, _firsts(changes.patient, changes.target))
+    # What rounding leaves of a rate after the last infusion is none.
+    rates[np.abs(rates) < 10.0 * CANCELLED * size] = 0.0
+    return changes._replace(value=rates)
+
+
+def _running_sum(values: FloatArray, firsts: IntArray) -> FloatArray:
+    """Sum from the first of each run on, each by itself: nothing of one run rounds another's."""
+    sums = values.copy()
+    lengths = np.diff([*firsts, len(values)])
+    for step in range(1, int(lengths.max(initial=0))):
+        at = firsts[lengths > step] + step
+        sums[at] += sums[at - 1]
+    return sums

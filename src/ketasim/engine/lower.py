@@ -89,6 +89,11 @@ class Program:
         """Names of the states."""
         return tuple(symbol.name for symbol in self.system.states)
 
+    @cached_property
+    def state_places(self) -> dict[str, int]:
+        """Place of each state by name."""
+        return {name: place for place, name in enumerate(self.state_names)}
+
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the parameters, in the order in which kernels take them."""

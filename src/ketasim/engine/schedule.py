@@ -18,7 +18,10 @@ import numpy as np
 
 from ketasim.errors import ModelError, unknown_name
 
-__all__ = ["Bolus", "Infusion", "InputPath", "Reset", "Schedule", "Segment"]
+__all__ = ["CANCELLED", "Bolus", "Infusion", "InputPath", "Reset", "Schedule", "Segment"]
+
+#: Changes of a rate that are below this share of the largest one have cancelled each other.
+CANCELLED = 1e-13
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,7 @@ class Schedule:
         for state, per_time in pieces.items():
             size = max(abs(value) for values in per_time.values() for value in values)
             summed = {time: float(np.sum(values)) for time, values in per_time.items()}
-            changes[state] = {time: value for time, value in summed.items() if abs(value) > 1e-13 * size}
+            changes[state] = {time: value for time, value in summed.items() if abs(value) > CANCELLED * size}
         return changes
 
     @staticmethod
@@ -211,7 +214,7 @@ class Schedule:
         for state, per_time in changes.items():
             rate = rates[state] + per_time.get(time, 0.0)
             size = max(abs(change) for change in per_time.values())
-            updated[state] = 0.0 if abs(rate) < 1e-12 * size else rate
+            updated[state] = 0.0 if abs(rate) < 10.0 * CANCELLED * size else rate
         return updated
 
 

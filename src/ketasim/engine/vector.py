@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ketasim.engine import driver, records
 from ketasim.engine.cache import KernelCache, default_cache
-from ketasim.engine.events import EventTable, event_table
+from ketasim.engine.events import EventTable, Picked, event_table
 from ketasim.engine.kernel import WIDTHS, observer_text, solver_text
 from ketasim.engine.lower import Program, lower
 from ketasim.engine.native import Library, Processor, load_library
@@ -83,12 +83,13 @@ class Batch:
     def part(self, chosen: slice | Sequence[int]) -> Batch:
         """Some of the patients."""
         places = range(len(self))[chosen] if isinstance(chosen, slice) else chosen
-        picked = list(places)
+        picked = np.array(list(places), dtype=np.int64)
         return Batch(
             self.parameters[picked],
             self.starts[picked],
-            [self.schedules[i] for i in picked],
-            [self.times[i] for i in picked],
+            Picked(self.schedules, picked),
+            [self.times[i] for i in picked.tolist()],
+            None if self.table is None else self.table.part(picked),
         )
 
 

@@ -6,30 +6,26 @@ million of them are a matter of minutes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
 from ketasim.dosing import Regimen
-from ketasim.engine import Batch, Schedule
-from ketasim.engine.events import EventTable, event_table
-from ketasim.engine.records import Action, Events
+from ketasim.dosing.dose_table import DoseTable, dose_table
+from ketasim.engine import Batch
+from ketasim.engine.events import Happenings, Marks, Schedules, merged_events
 from ketasim.engine.schedule import InputPath
 from ketasim.errors import KetasimError, ModelError, unknown_name
-from ketasim.model.administration import events_of
+from ketasim.model.happenings import doses_given
 from ketasim.model.parameters import ParameterSet
-from ketasim.model.patients import Patient, Wanted
-from ketasim.model.simulator import Case, Simulator
+from ketasim.model.patients import Wanted
+from ketasim.model.simulator import Simulator
 
 __all__ = ["Cohort", "Prepared", "prepare_cohort"]
 
 FloatArray = npt.NDArray[np.float64]
-
-#: Body weights, in kg, at which a dose is looked at.
-_PROBES = (50.0, 100.0)
 
 
 @dataclass(frozen=True)
@@ -120,9 +116,11 @@ def prepare_cohort(simulator: Simulator, cohort: Cohort, regimen: Regimen, times
     kept = np.array([i for i in range(len(cohort)) if i not in refused], dtype=np.int64)
     program = simulator.engine().program
     rows = np.stack([np.broadcast_to(columns[name], len(cohort)) for name in program.parameters], axis=1)
-    schedules = _Schedules(simulator, cohort, regimen, times_h, states, loads, kept)
-    table = _events(simulator, cohort, schedules, kept)
+    happenings = _happenings(simulator, cohort, regimen, kept, rows[kept])
     times = np.asarray(times_h, dtype=np.float64) * simulator.hour
+    begins, ends = (np.full(len(kept), times[place]) for place in (0, -1))
+    table = merged_events(program, happenings, begins, ends, simulator.chain.input_defaults())
+    schedules = Schedules(program, happenings, len(kept))
     batch = Batch(rows[kept], states[kept], schedules, [times] * len(kept), table)
     return Prepared(batch, kept, refused)
 
@@ -142,12 +140,8 @@ def _columns(simulator: Simulator, cohort: Cohort) -> dict[str, FloatArray | flo
             moved = [name for name in seen.names if name in cohort.varied]
             if moved:
                 factor = chain.units.factor(derived.unit)
-                columns[derived.name] = np.array(
-                    [
-                        derived.compute(plain | {name: float(cohort.varied[name][i]) for name in moved})
-                        * factor
-                        for i in range(len(cohort))
-                    ]
+                columns[derived.name] = (
+                    derived.compute(plain | {name: cohort.varied[name] for name in moved}) * factor
                 )
     return columns
 
@@ -180,110 +174,50 @@ def _rests(
     return states, loads, refused
 
 
-class _Schedules(Sequence[Schedule]):
-    """Schedules of persons, each made when it is asked for."""
+@dataclass(frozen=True)
+class _CohortValues:
+    """Parameters of the persons of a cohort, for entries of a dose table."""
 
-    def __init__(
-        self,
-        simulator: Simulator,
-        cohort: Cohort,
-        regimen: Regimen,
-        times_h: FloatArray,
-        states: FloatArray,
-        loads: FloatArray,
-        places: npt.NDArray[np.int64],
-    ) -> None:
-        self._simulator, self._cohort, self.regimen, self._times = simulator, cohort, regimen, times_h
-        self._states, self._loads, self._places = states, loads, places
+    cohort: Cohort
+    places: npt.NDArray[np.int64]
 
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __iter__(self) -> Iterator[Schedule]:
-        return (self.of(int(place)) for place in self._places)
-
-    @overload
-    def __getitem__(self, item: int) -> Schedule: ...
-    @overload
-    def __getitem__(self, item: slice) -> Sequence[Schedule]: ...
-    def __getitem__(self, item: int | slice) -> Schedule | Sequence[Schedule]:
-        if isinstance(item, slice):
-            return [self.of(int(place)) for place in self._places[item]]
-        return self.of(int(self._places[item]))
-
-    def of(self, i: int, **changed: float) -> Schedule:
-        """Schedule of a person of the cohort, with other values of some parameters."""
-        wanted = self._cohort.wanted(i)
-        own = wanted.parameters.with_values({"illness_load": float(self._loads[i]), **changed})
-        patient = Patient(own, self._states[i], wanted.life_stress)
-        return self._simulator.schedule(Case(patient, self.regimen, self._times, self._cohort.inputs(i)))
-
-    @property
-    def span(self) -> tuple[float, float]:
-        """First and last time, in the chain's units."""
-        return float(self._times[0]) * self._simulator.hour, float(self._times[-1]) * self._simulator.hour
+    def __call__(self, name: str, entries: DoseTable) -> FloatArray:
+        if name in self.cohort.varied:
+            return self.cohort.varied[name][self.places[entries.subject]]
+        return np.full(len(entries), self.cohort.parameters[name].value)
 
 
-def _events(
-    simulator: Simulator, cohort: Cohort, schedules: _Schedules, kept: npt.NDArray[np.int64]
-) -> EventTable | None:
-    """Write what happens to all as arrays, if only weight and stress change it."""
-    if not len(kept):
-        return None
-    first, (begin, end) = int(kept[0]), schedules.span
-    if _read_by_doses(cohort, schedules.regimen) & set(cohort.varied):
-        return None
-    program, defaults = simulator.engine().program, simulator.chain.input_defaults()
-    weight = cohort.varied.get("weight")
-    # What is given is a line in the weight: two weights tell it. They are the same for everybody,
-    # so that no person's doses follow from who is first.
-    probes = [schedules.of(first, weight=kilograms) for kilograms in _PROBES]
-    found = event_table(program, probes, [begin] * 2, [end] * 2, defaults)
-    low, high = (_part(found, i) for i in range(2))
-    alike = all(np.array_equal(a, b) for a, b in zip(low[1:4], high[1:4], strict=True))
-    if not alike:
-        return None
-    stress_input = program.inputs.index("life_stress")
-    is_stress = (low.kinds == Action.SET_INPUT) & (low.targets == stress_input)
-    count, per_person = len(kept), len(low.times) - int(is_stress.sum())
-    days = np.arange(cohort.stress.shape[1]) * 24.0 * simulator.hour
-    inside = (days >= begin) & (days < end)
-    times = np.concatenate([low.times[~is_stress], days[inside]])
-    order = np.argsort(times, kind="stable")
-    kinds = np.concatenate([low.kinds[~is_stress], np.full(inside.sum(), int(Action.SET_INPUT))])
-    targets = np.concatenate([low.targets[~is_stress], np.full(inside.sum(), stress_input)])
-    values = np.empty((count, len(times)))
-    slope = (high.values - low.values)[~is_stress] / (_PROBES[1] - _PROBES[0])
-    own = np.full(count, cohort.parameters["weight"].value) if weight is None else weight[kept]
-    values[:, :per_person] = low.values[~is_stress] + slope * (own - _PROBES[0])[:, None]
-    values[:, per_person:] = cohort.stress[kept][:, inside]
-    inputs = np.repeat(found.inputs[:1], count, axis=0)
-    events = Events(
-        np.arange(count + 1, dtype=np.int64) * len(times),
-        np.tile(times[order], count),
-        np.tile(kinds[order].astype(np.int64), count),
-        np.tile(targets[order].astype(np.int64), count),
-        np.ascontiguousarray(values[:, order]).ravel(),
+def _happenings(
+    simulator: Simulator,
+    cohort: Cohort,
+    regimen: Regimen,
+    places: npt.NDArray[np.int64],
+    rows: FloatArray,
+) -> Happenings:
+    """What happens to some of a cohort: doses, and life stress day by day."""
+    program, count = simulator.engine().program, len(places)
+    values = _CohortValues(cohort, places)
+    bodies = [
+        cohort.varied[name][places]
+        if name in cohort.varied
+        else np.full(count, cohort.parameters[name].value)
+        for name in ("weight", "height")
+    ]
+    table = dose_table(regimen, *bodies)
+    found = doses_given(program, simulator.chain.units, table, values)
+    earlier = simulator.earlier_doses.left(program, table, values, rows, lambda *_: {})
+    days = cohort.stress.shape[1]
+    stress = Marks(
+        np.repeat(np.arange(count), days),
+        np.full(count * days, program.inputs.index("life_stress")),
+        np.tile(np.arange(days) * 24.0 * simulator.hour, count),
+        cohort.stress[places].ravel(),
     )
-    return EventTable(events, inputs)
-
-
-def _read_by_doses(cohort: Cohort, regimen: Regimen) -> set[str]:
-    """Parameters beside the weight that decide what a dose becomes."""
-    plain = _Seen({name: item.value for name, item in cohort.parameters.items()})
-    events_of(regimen.administrations(plain["weight"]), plain)
-    return plain.names - {"weight"}
+    return found._replace(
+        jumps=Marks.joined([found.jumps, earlier]), inputs=Marks.joined([found.inputs, stress])
+    )
 
 
 def _factor(simulator: Simulator, parameter: str) -> float:
     """One of the parameter's units in the chain's."""
     return simulator.chain.units.factor(simulator.chain.parameters[parameter].unit)
-
-
-def _part(table: EventTable, i: int) -> Events:
-    """Events of one person."""
-    events = table.events
-    own = slice(int(events.offsets[i]), int(events.offsets[i + 1]))
-    return Events(
-        events.offsets, events.times[own], events.kinds[own], events.targets[own], events.values[own]
-    )

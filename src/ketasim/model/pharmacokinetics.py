@@ -13,16 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import sympy as sp
+import numpy as np
 
 from ketasim.errors import ModelError
-from ketasim.model.stage import Derived, Equations, Provides, Stage, State, Symbols
+from ketasim.model.stage import Derived, Equations, Input, Provides, Stage, State, Symbols
 
-__all__ = ["DEPOTS", "ENANTIOMERS", "Pharmacokinetics"]
+__all__ = ["COMEDICATIONS", "DEPOTS", "ENANTIOMERS", "GIVEN_RATES", "SPECIES", "Pharmacokinetics"]
 
 ENANTIOMERS = ("s", "r")
 
-#: Depots and the rate constant by which each empties; the first three empty into arterial blood.
+#: Depots whose absorption the model knows, and the rate constant by which each empties.
 DEPOTS = {
     "nose": "nasal_absorption_rate",
     "mucosa": "mucosal_absorption_rate",
@@ -31,16 +31,21 @@ DEPOTS = {
     "gut_oral": "oral_absorption_rate",
     "gut_prolonged": "prolonged_absorption_rate",
 }
-_INTO_BLOOD = ("nose", "mucosa", "muscle")
+#: Depots whose absorption comes with the dose, and the input that holds its rate constant.
+GIVEN_RATES = {"subcutis": "subcutaneous_absorption_rate", "rectum": "rectal_absorption_rate"}
+
+_INTO_BLOOD = ("nose", "mucosa", "muscle", *GIVEN_RATES)
 _INTO_LIVER = ("gut_swallowed", "gut_oral", "gut_prolonged")
+
+#: Drugs and food that change what gut wall and liver make of ketamine.
+COMEDICATIONS = ("rifampicin", "clarithromycin", "ticlopidine", "grapefruit")
 
 _COMPARTMENTS = {
     "central": "ketamine in arterial blood and what equilibrates with it",
     "shallow": "ketamine in the shallow peripheral compartment",
     "deep": "ketamine in the deep peripheral compartment",
     "liver": "ketamine in the liver",
-    "transit_first": "norketamine on its way, first step",
-    "transit_second": "norketamine on its way, second step",
+    "transit": "norketamine on its way to plasma",
     "norketamine": "norketamine, central",
     "norketamine_deep": "norketamine, peripheral",
     "hnk": "hydroxynorketamine, central",
@@ -54,40 +59,39 @@ def _states() -> tuple[State, ...]:
     for e in ENANTIOMERS:
         for name, label in _COMPARTMENTS.items():
             found.append(State(f"{name}_{e}", "umol", f"{e.upper()}-{label}", 10.0))
-        for name in DEPOTS:
+        for name in (*DEPOTS, *GIVEN_RATES):
             found.append(State(f"{name}_{e}", "umol", f"{e.upper()}-ketamine in the depot {name}", 10.0))
         found.append(State(f"venous_fast_{e}", "uM", f"fast share of a venous sample, {e.upper()}", 0.1))
         found.append(State(f"venous_slow_{e}", "uM", f"slow share of a venous sample, {e.upper()}", 0.1))
     return tuple(found)
 
 
-_SPECIES = {
-    "ketamine": "ketamine (S + R)",
-    "s_ketamine": "S-ketamine",
-    "r_ketamine": "R-ketamine",
-    "norketamine": "norketamine (S + R)",
-    "hnk": "hydroxynorketamine (S + R)",
+#: What is measured in plasma: name, and what it is. A prefix ``s_`` or ``r_`` names an enantiomer.
+SPECIES = {
+    "ketamine": "ketamine",
+    "norketamine": "norketamine",
+    "hnk": "hydroxynorketamine",
     "dhnk": "dehydronorketamine",
 }
+_FULL_NAMES = {"s_hnk": "(2S,6S)-hydroxynorketamine", "r_hnk": "(2R,6R)-hydroxynorketamine"}
 
 
 def _provides() -> tuple[Provides, ...]:
     found = []
-    for name, label in _SPECIES.items():
-        for site in ("venous", "arterial"):
-            found.append(
-                Provides(f"{name}_{site}", "mg/L", f"{label} in {site} plasma, total", display="ng/mL")
-            )
-            found.append(Provides(f"unbound_{name}_{site}", "uM", f"{label} in {site} plasma, unbound"))
-    for e in ENANTIOMERS:
-        found.append(
-            Provides(f"unbound_{e}_norketamine", "uM", f"{e.upper()}-norketamine in plasma, unbound")
-        )
+    for name, words in SPECIES.items():
+        labels = {name: f"{words} (S + R)"}
+        for e in ENANTIOMERS:
+            labels[f"{e}_{name}"] = _FULL_NAMES.get(f"{e}_{name}", f"{e.upper()}-{words}")
+        for species, label in labels.items():
+            for site in ("venous", "arterial"):
+                text = f"{label} in {site} plasma"
+                found.append(Provides(f"{species}_{site}", "mg/L", f"{text}, total", display="ng/mL"))
+                found.append(Provides(f"unbound_{species}_{site}", "uM", f"{text}, unbound"))
     return tuple(found)
 
 
-def hepatic_extraction(parameters: Mapping[str, float]) -> float:
-    """Share of S-ketamine that one passage through the liver removes.
+def hepatic_extraction(parameters: Mapping[str, Any]) -> Any:
+    """Share of S-ketamine that one passage through the liver of the reference adult removes.
 
     Raises
     ------
@@ -95,13 +99,35 @@ def hepatic_extraction(parameters: Mapping[str, float]) -> float:
         If the liver would have to clear more than flows through it.
     """
     clearance, flow = parameters["clearance"], parameters["flow_hepatic"]
-    ratio = max(1.0, parameters["clearance_ratio_r"])
-    if not 0.0 < clearance * ratio < flow:
+    ratio = np.maximum(1.0, parameters["clearance_ratio_r"])
+    if not np.all((clearance > 0.0) & (clearance * ratio < flow)):
         raise ModelError(
-            f"clearance: {clearance:g} L/h (times {ratio:g} for R-ketamine) is not below the hepatic flow of "
-            f"{flow:g} L/h; all of it is hepatic here. Lower clearance, or raise flow_hepatic."
+            f"clearance: {_shown(clearance)} L/h (times {_shown(ratio)} for R-ketamine) is not below the "
+            f"hepatic flow of {_shown(flow)} L/h; all of it is hepatic here. Lower clearance, or raise "
+            "flow_hepatic."
         )
     return clearance / flow
+
+
+def hepatic_flow(parameters: Mapping[str, Any]) -> Any:
+    """Blood flow through the liver of a person of this age and the reference weight, in L/h.
+
+    It falls by a constant amount for each year over 60 (perezruixo2021), to half at most: older
+    people than the source had are no basis for less.
+    """
+    flow = parameters["flow_hepatic"]
+    years = np.maximum(0.0, parameters["age"] - parameters["hepatic_flow_age"])
+    return np.maximum(0.5 * flow, flow + parameters["hepatic_flow_slope"] * years)
+
+
+def demethylation_ratio(parameters: Mapping[str, Any]) -> Any:
+    """Hepatic formation of norketamine by CYP2B6 genotype, over that without a *6 allele."""
+    return parameters["star6_clearance_ratio"] ** parameters["cyp2b6_star6"]
+
+
+def _shown(value: Any) -> str:
+    """One of the numbers, for a message."""
+    return f"{float(np.ravel(value)[0]):g}"
 
 
 @dataclass(frozen=True)
@@ -113,61 +139,82 @@ class Pharmacokinetics(Stage):
     section: ClassVar[str] = "1"
     states: ClassVar[tuple[State, ...]] = _states()
     provides: ClassVar[tuple[Provides, ...]] = _provides()
+    inputs: ClassVar[tuple[Input, ...]] = (
+        # What an empty depot empties by is of no account, but zero would leave it without a rest.
+        *(Input(name, "1/h", f"{name.replace('_', ' ')}, as given with the dose", 1.0)
+          for name in GIVEN_RATES.values()),
+        *(Input(name, "ratio", f"{name} taken (0 or 1)") for name in COMEDICATIONS),
+    )
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("hepatic_extraction", "ratio", "hepatic extraction of S-ketamine", hepatic_extraction),
+        Derived("flow_hepatic_by_age", "L/h", "hepatic blood flow at this age", hepatic_flow),
+        Derived("demethylation_ratio", "ratio", "norketamine formation by genotype", demethylation_ratio),
     )
 
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
         """Return mass balances; volumes scale with weight, clearances with its allometric power."""
         rates: dict[str, Any] = {}
-        concentrations: dict[str, dict[str, Any]] = {name: {} for name in ("arterial", "venous")}
-        metabolites: dict[str, dict[str, Any]] = {name: {} for name in ("norketamine", "hnk", "dhnk")}
+        found: dict[str, dict[str, dict[str, Any]]] = {"arterial": {}, "venous": {}}
         for e in ENANTIOMERS:
-            arterial, metabolite = self._enantiomer(x, p, e, rates)
-            concentrations["arterial"][e] = arterial
-            concentrations["venous"][e] = (
+            arterial, metabolites = self._enantiomer(x, p, u, e, rates)
+            venous = (
                 p.venous_fast_share * x[f"venous_fast_{e}"]
                 + (1 - p.venous_fast_share) * x[f"venous_slow_{e}"]
             )
-            for name, value in metabolite.items():
-                metabolites[name][e] = value
-        return Equations(rates, self._read_outs(p, concentrations, metabolites))
+            # No arterial-venous difference is known for the metabolites: both sites are the same.
+            found["arterial"][e] = {"ketamine": arterial, **metabolites}
+            found["venous"][e] = {"ketamine": venous, **metabolites}
+        return Equations(rates, self._read_outs(p, found))
 
     def _enantiomer(
-        self, x: Symbols, p: Symbols, e: str, rates: dict[str, Any]
+        self, x: Symbols, p: Symbols, u: Symbols, e: str, rates: dict[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
         """Rates of one enantiomer; returns its arterial and its metabolites' concentrations."""
         size = p.weight / p.weight_reference
         flow = size**p.allometric_exponent
         v1, v2, v3 = (size * p[f"volume_{name}"] for name in ("central", "shallow", "deep"))
-        vl = size * p.volume_liver
-        q2, q3, qh = (flow * p[name] for name in ("flow_shallow", "flow_deep", "flow_hepatic"))
-        ratio = p.clearance_ratio_r if e == "r" else 1
-        systemic = flow * p.clearance * ratio
-        # Well-stirred liver: the intrinsic clearance that gives the systemic one at this flow.
-        # People differ in it, not in the systemic one, which the blood flow caps.
-        intrinsic = p.intrinsic_clearance_factor * systemic / (1 - p.hepatic_extraction * ratio)
+        q2, q3, qh = (flow * p[name] for name in ("flow_shallow", "flow_deep", "flow_hepatic_by_age"))
         c1, c2, c3 = x[f"central_{e}"] / v1, x[f"shallow_{e}"] / v2, x[f"deep_{e}"] / v3
-        cl = x[f"liver_{e}"] / vl
+        cl = x[f"liver_{e}"] / (size * p.volume_liver)
         emptying = {name: p[rate] * x[f"{name}_{e}"] for name, rate in DEPOTS.items()}
+        emptying |= {name: u[rate] * x[f"{name}_{e}"] for name, rate in GIVEN_RATES.items()}
         for name, amount in emptying.items():
             rates[f"{name}_{e}"] = -amount
         from_gut = sum(emptying[name] for name in _INTO_LIVER)
+        gut_survival, demethylation, other_loss = self._metabolism(p, u, e, flow)
         rates[f"central_{e}"] = (
             sum(emptying[name] for name in _INTO_BLOOD) - q2 * (c1 - c2) - q3 * (c1 - c3) - qh * (c1 - cl)
         )
         rates[f"shallow_{e}"] = q2 * (c1 - c2)
         rates[f"deep_{e}"] = q3 * (c1 - c3)
-        rates[f"liver_{e}"] = qh * (c1 - cl) + p.gut_survival * from_gut - intrinsic * cl
-        formed = p.norketamine_fraction * intrinsic * cl + (
-            (1 - p.gut_survival) * p.gut_norketamine_fraction * from_gut
-        )
-        transit = 2 / p.norketamine_transit_time
-        rates[f"transit_first_{e}"] = formed - transit * x[f"transit_first_{e}"]
-        rates[f"transit_second_{e}"] = transit * (x[f"transit_first_{e}"] - x[f"transit_second_{e}"])
+        rates[f"liver_{e}"] = qh * (c1 - cl) + gut_survival * from_gut - (demethylation + other_loss) * cl
+        formed = demethylation * cl + (1 - gut_survival) * p.gut_norketamine_fraction * from_gut
+        arriving = x[f"transit_{e}"] / p.norketamine_transit_time
+        rates[f"transit_{e}"] = formed - arriving
         rates[f"venous_fast_{e}"] = p.venous_fast_rate * (c1 - x[f"venous_fast_{e}"])
         rates[f"venous_slow_{e}"] = p.venous_slow_rate * (c1 - x[f"venous_slow_{e}"])
-        return c1, self._metabolites(x, p, e, rates, size, flow, transit * x[f"transit_second_{e}"])
+        return c1, self._metabolites(x, p, e, rates, size, flow, arriving)
+
+    @staticmethod
+    def _metabolism(p: Symbols, u: Symbols, e: str, flow: Any) -> tuple[Any, Any, Any]:
+        """Share that passes the gut wall, and intrinsic clearances to norketamine and to all else."""
+        gut = liver = 1
+        for name in COMEDICATIONS:
+            gut = gut * (1 + u[name] * (p[f"{name}_gut"] - 1))
+            liver = liver * (1 + u[name] * (p[f"{name}_liver"] - 1))
+        # Survival is flow over flow plus metabolism: a factor on the metabolism moves it so.
+        survival = p.gut_survival / (p.gut_survival + gut * (1 - p.gut_survival))
+        ratio = p.clearance_ratio_r if e == "r" else 1
+        sex = 1 + p.female * (p.clearance_ratio_female - 1)
+        # Well-stirred liver: the intrinsic clearance that gives the systemic one at the reference flow.
+        # People differ in it, not in the systemic one, which the blood flow caps.
+        intrinsic = (
+            (flow * p.clearance * ratio / (1 - p.hepatic_extraction * ratio))
+            * p.intrinsic_clearance_factor * p.liver_function * sex * liver
+        )
+        asian = 1 + p.asian * (p.asian_other_loss_ratio - 1)
+        demethylation = p.norketamine_fraction * p.demethylation_ratio * intrinsic
+        return survival, demethylation, (1 - p.norketamine_fraction) * asian * intrinsic
 
     @staticmethod
     def _metabolites(
@@ -178,37 +225,32 @@ class Pharmacokinetics(Stage):
         hnk = x[f"hnk_{e}"] / (size * p.hnk_volume)
         hnk2 = x[f"hnk_deep_{e}"] / (size * p.hnk_volume_deep)
         dhnk = x[f"dhnk_{e}"] / (size * p.dhnk_volume)
-        nk_lost = flow * p.norketamine_clearance * nk
+        r = e == "r"
+        nk_clearance = (
+            flow * p.norketamine_clearance * (p.norketamine_clearance_ratio_r if r else 1)
+            * (1 + p.asian * (p.asian_norketamine_ratio - 1)) * (1 + p.female * (p.clearance_ratio_female - 1))
+        )
+        nk_lost = nk_clearance * nk
         nk_exchange = flow * p.norketamine_flow * (nk - nk2)
         hnk_exchange = flow * p.hnk_flow * (hnk - hnk2)
-        hnk_clearance = p.hnk_clearance * (p.hnk_clearance_ratio_r if e == "r" else 1)
+        hnk_lost = flow * p.hnk_clearance * (p.hnk_clearance_ratio_r if r else 1) * hnk
         rates[f"norketamine_{e}"] = formed - nk_lost - nk_exchange
         rates[f"norketamine_deep_{e}"] = nk_exchange
-        rates[f"hnk_{e}"] = p.hnk_fraction * nk_lost - flow * hnk_clearance * hnk - hnk_exchange
+        rates[f"hnk_{e}"] = p.hnk_fraction * nk_lost - hnk_lost - hnk_exchange
         rates[f"hnk_deep_{e}"] = hnk_exchange
         rates[f"dhnk_{e}"] = p.dhnk_fraction * nk_lost - flow * p.dhnk_clearance * dhnk
         return {"norketamine": nk, "hnk": hnk, "dhnk": dhnk}
 
     @staticmethod
-    def _read_outs(
-        p: Symbols, ketamine: dict[str, dict[str, Any]], metabolites: dict[str, dict[str, Any]]
-    ) -> dict[str, sp.Expr]:
+    def _read_outs(p: Symbols, found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
         """Total concentrations by mass and unbound ones by amount, at both sites."""
-        found: dict[str, sp.Expr] = {}
-        for site, by_enantiomer in ketamine.items():
-            species = {
-                "ketamine": by_enantiomer["s"] + by_enantiomer["r"],
-                "s_ketamine": by_enantiomer["s"],
-                "r_ketamine": by_enantiomer["r"],
-            }
-            for name, concentration in species.items():
-                found[f"{name}_{site}"] = p.molar_mass_ketamine * concentration
-                found[f"unbound_{name}_{site}"] = p.unbound_fraction * concentration
-            # No arterial-venous difference is known for the metabolites: both sites are the same.
-            for name, pair in metabolites.items():
-                total = pair["s"] + pair["r"]
-                found[f"{name}_{site}"] = p[f"molar_mass_{name}"] * total
-                found[f"unbound_{name}_{site}"] = p.unbound_fraction_metabolites * total
-        for e in ENANTIOMERS:
-            found[f"unbound_{e}_norketamine"] = p.unbound_fraction_metabolites * metabolites["norketamine"][e]
-        return found
+        provided: dict[str, Any] = {}
+        for site, enantiomers in found.items():
+            for name in SPECIES:
+                free = p.unbound_fraction if name == "ketamine" else p.unbound_fraction_metabolites
+                amounts = {f"{e}_{name}": enantiomers[e][name] for e in ENANTIOMERS}
+                amounts[name] = amounts[f"s_{name}"] + amounts[f"r_{name}"]
+                for species, amount in amounts.items():
+                    provided[f"{species}_{site}"] = p[f"molar_mass_{name}"] * amount
+                    provided[f"unbound_{species}_{site}"] = free * amount
+        return provided

@@ -15,14 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ketasim.dosing import Regimen
+from ketasim.dosing.dose_table import DoseTable, dose_table
 from ketasim.engine import DEFAULT_RTOL, Batch, VectorEngine, differentiate
-from ketasim.engine.schedule import Bolus, Infusion, InputPath, Reset, Schedule
+from ketasim.engine.events import Happenings, Marks, Schedules, merged_events
+from ketasim.engine.schedule import InputPath, Reset, Schedule
 from ketasim.errors import KetasimError, ModelError, SolverError, unknown_name
-from ketasim.model.administration import INFUSED, events_of
+from ketasim.model.administration import INFUSED
 from ketasim.model.chain import Chain
 from ketasim.model.clamp import Clamp
+from ketasim.model.happenings import doses_given, marked_paths, marked_settings
 from ketasim.model.parameters import ParameterSet
 from ketasim.model.patients import LOAD, Patient, PatientFinder, Wanted
+from ketasim.model.steady_state import EarlierDoses
 
 __all__ = ["Case", "Run", "Sensitivity", "Simulator"]
 
@@ -50,6 +54,9 @@ class Case:
         Outside inputs over time, in hours and in the units of the inputs.
     clamps : sequence of Clamp
         Quantities to hold.
+    occasions : mapping of str to array, shape (n_doses,)
+        How far parameters that act when a dose is given are off from one dose to the next, on the
+        scale of :meth:`Parameter.varied`.
     """
 
     patient: Patient
@@ -57,6 +64,7 @@ class Case:
     times_h: FloatArray
     inputs: Mapping[str, InputPath] = field(default_factory=dict)
     clamps: Sequence[Clamp] = ()
+    occasions: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,8 +142,9 @@ class Simulator:
         return self.chain.units.factor("h")
 
     @cached_property
-    def _amount(self) -> float:
-        return self.chain.units.factor("umol")
+    def earlier_doses(self) -> EarlierDoses:
+        """Works out what the earlier doses of a steady state left."""
+        return EarlierDoses(self.chain)
 
     @cached_property
     def finder(self) -> PatientFinder:
@@ -245,7 +254,7 @@ class Simulator:
         defaults = dict.fromkeys((symbol.name for symbol in engine.system.inputs), 0.0)
         defaults |= self.chain.input_defaults()
         names = tuple(self._factors) if quantities is None else tuple(quantities)
-        solutions = engine.solve(self._batch(cases), defaults, self.rtol, names, workers)
+        solutions = engine.solve(self._batch(cases, engine), defaults, self.rtol, names, workers)
         results: list[Run | SolverError] = []
         for i, case in enumerate(cases):
             if i in solutions.failures:
@@ -337,40 +346,58 @@ class Simulator:
             case.patient, {name: path.at(start) for name, path in self._outside(case).items()}
         )
 
-    def _batch(self, cases: Sequence[Case]) -> Batch:
+    def _batch(self, cases: Sequence[Case], engine: VectorEngine | None = None) -> Batch:
+        engine = self.engine() if engine is None else engine
         rows: dict[int, FloatArray] = {}
         for case in cases:
             key = id(case.patient.parameters)
             if key not in rows:
                 rows[key] = self.finder.row(case.patient.parameters)
+        parameters = np.concatenate([rows[id(case.patient.parameters)] for case in cases])
+        happenings = self._happenings(cases, engine, parameters)
+        times = [np.asarray(case.times_h, dtype=np.float64) * self.hour for case in cases]
+        begins, ends = (np.array([own[place] for own in times]) for place in (0, -1))
         return Batch(
-            np.concatenate([rows[id(case.patient.parameters)] for case in cases]),
+            parameters,
             np.array([case.patient.state for case in cases]),
-            [self.schedule(case) for case in cases],
-            [np.asarray(case.times_h, dtype=np.float64) * self.hour for case in cases],
+            Schedules(engine.program, happenings, len(cases)),
+            times,
+            merged_events(engine.program, happenings, begins, ends, self.chain.input_defaults()),
+        )
+
+    def _happenings(self, cases: Sequence[Case], engine: VectorEngine, rows: FloatArray) -> Happenings:
+        """All that happens in runs, in the chain's units."""
+        people = [case.patient.parameters for case in cases]
+        bodies = [np.array([own[name].value for own in people]) for name in ("weight", "height")]
+        table = dose_table([case.regimen for case in cases], *bodies)
+        values = _CaseValues(cases)
+        found = doses_given(engine.program, self.chain.units, table, values)
+        outside = [self._outside(case) for case in cases]
+
+        def outside_at(person: int, time_h: float) -> dict[str, float]:
+            return {name: path.at(time_h * self.hour) for name, path in outside[person].items()}
+
+        earlier = self.earlier_doses.left(engine.program, table, values, rows, outside_at)
+        clamped = [self._clamped(case.patient, case.clamps, float(case.times_h[0])) for case in cases]
+        paths = [plain | own for plain, (own, _) in zip(outside, clamped, strict=True)]
+        return found._replace(
+            jumps=Marks.joined([found.jumps, earlier]),
+            inputs=Marks.joined([found.inputs, marked_paths(engine.program, paths)]),
+            settings=marked_settings(engine.program, [resets for _, resets in clamped]),
         )
 
     def _outside(self, case: Case) -> dict[str, InputPath]:
         """Outside inputs over time, in the chain's units."""
-        given = {"life_stress": InputPath((float(case.times_h[0]),), (case.patient.life_stress,))}
+        given = {}
+        if "life_stress" in self.chain.inputs:
+            given["life_stress"] = InputPath((float(case.times_h[0]),), (case.patient.life_stress,))
         return {name: self._scaled(name, path) for name, path in {**given, **case.inputs}.items()}
 
     def schedule(self, case: Case) -> Schedule:
         """All that happens in a run, in the chain's units."""
-        patient = case.patient
-        administrations = case.regimen.administrations(patient.parameters["weight"].value)
-        plain = {name: patient.parameters[name].value for name in patient.parameters}
-        boluses, infusions = events_of(administrations, plain)
-        clamp_paths, resets = self._clamped(patient, case.clamps, float(case.times_h[0]))
-        return Schedule(
-            boluses=[Bolus(b.state, b.time * self.hour, b.amount * self._amount) for b in boluses],
-            infusions=[
-                Infusion(i.state, i.start * self.hour, i.end * self.hour, i.amount * self._amount)
-                for i in infusions
-            ],
-            inputs=self._outside(case) | clamp_paths,
-            resets=resets,
-        )
+        engine = self.engine(tuple(sorted({clamp.quantity for clamp in case.clamps})))
+        happenings = self._happenings([case], engine, self.finder.row(case.patient.parameters))
+        return Schedules(engine.program, happenings, 1)[0]
 
     def _scaled(self, name: str, path: InputPath) -> InputPath:
         """A path in the chain's units."""
@@ -409,6 +436,30 @@ class Simulator:
             values = tuple(value * self._factors[name] for _, value in steps.values())
             paths[f"clamp_value_{name}"] = InputPath(times, values)
         return paths, resets
+
+
+class _CaseValues:
+    """Parameters of the persons of some runs, for entries of a dose table."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self._cases = cases
+        self._plain: dict[str, FloatArray] = {}
+
+    def __call__(self, name: str, entries: DoseTable) -> FloatArray:
+        if name not in self._plain:
+            self._plain[name] = np.array([case.patient.parameters[name].value for case in self._cases])
+        values = self._plain[name][entries.subject]
+        own = [case.occasions.get(name) for case in self._cases]
+        if all(deviations is None for deviations in own):
+            return values
+        off = np.array(
+            [
+                0.0 if own[person] is None else own[person][occasion]
+                for person, occasion in zip(entries.subject.tolist(), entries.occasion.tolist(), strict=True)
+            ]
+        )
+        parameter = self._cases[0].patient.parameters[name]
+        return parameter.at(values, off)
 
 
 def _by_quantity(clamps: Iterable[Clamp]) -> dict[str, list[Clamp]]:

@@ -92,13 +92,14 @@ class Input:
 class Derived:
     """A parameter that is computed from others when a patient is set up.
 
-    ``compute`` gets the stage's parameters by name, each in its table's unit.
+    ``compute`` gets the stage's parameters by name, each in its table's unit: numbers, or
+    arrays with one number a person.
     """
 
     name: str
     unit: str
     label: str
-    compute: Callable[[Mapping[str, float]], float]
+    compute: Callable[[Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Persons by the thousand, as arrays.
 
-Each draws from his own stretch of one counter-based stream, so that neither how
-many there are nor how they are cut into chunks changes a person.
+Every purpose (a parameter, a day of stress) has a counter-based stream of its own, in
+which each person has his place: neither how many there are, nor how they are cut into
+chunks, nor another parameter, nor a longer run changes a person.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from scipy.special import ndtr, ndtri
 
 from ketasim.errors import StudyError
 from ketasim.model.cohort import Cohort
-from ketasim.model.parameters import ParameterSet
+from ketasim.model.parameters import ParameterSet, correlated
+from ketasim.population.spec import weight_quantile
 from ketasim.population.streams import stream
+from ketasim.population.truncation import Parent, parent_normal
+from ketasim.population.variability import Variability
 
 __all__ = ["CohortSpec", "draw_cohort"]
 
 FloatArray = npt.NDArray[np.float64]
 
-#: A person's stretch begins at a multiple of this many numbers of 64 bits, four of which a counter gives.
+#: Numbers of 64 bits that one count of the generator gives.
 _BLOCK = 4
 
 
@@ -36,6 +40,16 @@ class CohortSpec:
         Latent severity at entry, in MADRS points: a normal distribution, cut.
     weight_mean, weight_sd : float
         Body weight in kg, log-normal; cut at 35 and 200 kg.
+    age_mean, age_sd, age_lower, age_upper : float
+        In years, as of those drawn: a normal distribution, cut. Defaults as of
+        :class:`~ketasim.population.PopulationSpec`.
+    female_fraction : float
+        From 0 to 1; default as there.
+
+    Raises
+    ------
+    StudyError
+        If a value is impossible; the message names the field.
     """
 
     severity_mean: float = 33.0
@@ -44,6 +58,11 @@ class CohortSpec:
     severity_upper: float = 50.0
     weight_mean: float = 82.0
     weight_sd: float = 18.0
+    age_mean: float = 46.7
+    age_sd: float = 11.2
+    age_lower: float = 18.0
+    age_upper: float = 65.0
+    female_fraction: float = 0.68
 
     def __post_init__(self) -> None:
         if not (
@@ -60,6 +79,19 @@ class CohortSpec:
                 f"weight: a mean of {self.weight_mean:g} with SD {self.weight_sd:g} kg cannot be drawn; "
                 "give a mean between 35 and 200 kg and an SD above 0."
             )
+        if not 0.0 <= self.female_fraction <= 1.0:
+            raise StudyError(
+                f"female_fraction: {self.female_fraction!r} is not between 0 and 1; write a fraction such "
+                "as 0.68, not a percentage."
+            )
+        self.ages()
+
+    def ages(self) -> Parent:
+        """Return the normal population behind the ages."""
+        try:
+            return parent_normal(self.age_mean, self.age_sd, self.age_lower, self.age_upper)
+        except StudyError as error:
+            raise StudyError(f"age: {error}") from error
 
 
 def draw_cohort(
@@ -72,41 +104,49 @@ def draw_cohort(
     parameters : ParameterSet
         Typical values; those with variability between people are varied.
     spec : CohortSpec
-        Severity and weight.
+        Severity, weight, age and sex.
     seed : int
-        Names the stream.
+        Names the streams.
     first, count : int
         Which persons, counted from 0.
     days : int
-        Days of life stress. Another number gives other persons, as does another set of parameters
-        with variability.
+        Days of life stress; more of them leave the first ones as they are.
 
     Returns
     -------
     Cohort
+        Age and sex are among what varies only if the tables have ``age`` and ``female``. Nothing
+        varies between the doses of one person here: that needs a trial.
     """
-    varied = {name: item for name, item in parameters.items() if item.iiv > 0.0}
-    uniform = _uniform(seed, first, count, 2 + len(varied) + days)
-    normal = ndtri(uniform)
-    log_sd = np.sqrt(np.log1p((spec.weight_sd / spec.weight_mean) ** 2))
-    weight = spec.weight_mean * np.exp(log_sd * normal[:, 1] - 0.5 * log_sd**2)
-    columns: dict[str, FloatArray] = {"weight": np.clip(weight, 35.0, 200.0)}
-    for place, (name, item) in enumerate(varied.items(), start=2):
-        columns[name] = item.value * np.exp(item.iiv * normal[:, place])
+
+    def uniform(*purpose: str | int) -> FloatArray:
+        return _uniform(seed, first, count, *purpose)
+
+    variability = Variability.of(parameters)
+    normal = {name: ndtri(uniform("parameter", name)) for name in variability.people}
+    covariates = {
+        "weight": weight_quantile(spec.weight_mean, spec.weight_sd, uniform("weight")),
+        "age": spec.ages().quantile(uniform("age")),
+        "female": (uniform("sex") < spec.female_fraction).astype(np.float64),
+    }
+    columns = {name: values for name, values in covariates.items() if name in parameters}
+    for name, deviates in correlated(normal, variability.correlations).items():
+        columns[name] = parameters[name].varied(variability.people[name] * deviates)
+    kicks = np.stack([ndtri(uniform("stress", day)) for day in range(days)], axis=1)
     return Cohort(
         parameters,
         columns,
-        _cut_normal(spec, uniform[:, 0]),
-        _stress(normal[:, 2 + len(varied) :], parameters["life_stress_time"].value),
+        _cut_normal(spec, uniform("severity")),
+        _stress(kicks, parameters["life_stress_time"].value),
     )
 
 
-def _uniform(seed: int, first: int, count: int, each: int) -> FloatArray:
-    """Numbers in (0, 1), shape (count, each)."""
-    stretch = -(-each // _BLOCK) * _BLOCK
-    generator: Any = stream(seed, "cohort").bit_generator
-    generator.advance(first * stretch // _BLOCK)
-    raw = generator.random_raw(count * stretch).reshape(count, stretch)[:, :each]
+def _uniform(seed: int, first: int, count: int, *purpose: str | int) -> FloatArray:
+    """Numbers in (0, 1) of some persons for one purpose, shape (count,)."""
+    generator: Any = stream(seed, "cohort", *purpose).bit_generator
+    generator.advance(first // _BLOCK)
+    before = first % _BLOCK
+    raw = generator.random_raw(before + count)[before:]
     return np.asarray(((raw >> 12) + 0.5) * 2.0**-52, dtype=np.float64)
 
 

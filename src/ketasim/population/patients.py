@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
-from ketasim.errors import StudyError, unknown_name
+from ketasim.errors import StudyError
+from ketasim.population.spec import PopulationSpec, weight_quantile
 from ketasim.population.streams import stream
-from ketasim.population.truncation import Parent, parent_normal
+from ketasim.population.truncation import Parent
+from ketasim.population.variability import Variability, check_spreads, occasion_deviations, person_factors
 
-__all__ = [
-    "SCALE_MAXIMUM",
-    "PopulationSpec",
-    "VirtualPatient",
-    "draw_patients",
-    "stress_path",
-    "typical_patient",
-]
-
-#: Highest total of the scales in which a baseline may be given.
-SCALE_MAXIMUM: Mapping[str, float] = {"madrs": 60.0, "hamd17": 52.0}
+__all__ = ["VirtualPatient", "draw_patients", "stress_path", "typical_patient"]
 
 #: Stress may carry at most this share of the spread between people, else nothing is left to be a trait.
 _LARGEST_STRESS_SHARE = 0.8
@@ -33,98 +24,6 @@ _LARGEST_STRESS_SHARE = 0.8
 _LARGEST_ERROR_SHARE = 0.9
 #: The biology cannot sit exactly at the end of a scale, where its read-out has no inverse.
 _SCALE_MARGIN = 0.5
-_WEIGHT_LIMITS = (35.0, 200.0)
-
-
-@dataclass(frozen=True)
-class PopulationSpec:
-    """Who is let into a trial.
-
-    Parameters
-    ----------
-    baseline_mean, baseline_sd : float
-        Scored total of those who entered, in points.
-    scale : str
-        ``madrs`` or ``hamd17``.
-    entry_lower, entry_upper : float or None
-        Lowest and highest total with which a person may enter; None without a limit.
-    weight_mean, weight_sd : float
-        In kg; log-normal. The default 82 (18) is `assumed`: typical of adults in
-        the United States, two thirds of them women.
-    age_mean, age_sd, age_lower, age_upper : float
-        In years. Default 46.7 (11.2) (zarate2006), entry from 18 to 65 (`assumed`).
-    female_fraction : float
-        From 0 to 1. Default 0.68: 353 of 518 (jones2022sex).
-
-    Raises
-    ------
-    StudyError
-        If a value is impossible; the message names the field.
-    """
-
-    baseline_mean: float
-    baseline_sd: float
-    scale: str = "madrs"
-    entry_lower: float | None = None
-    entry_upper: float | None = None
-    weight_mean: float = 82.0
-    weight_sd: float = 18.0
-    age_mean: float = 46.7
-    age_sd: float = 11.2
-    age_lower: float = 18.0
-    age_upper: float = 65.0
-    female_fraction: float = 0.68
-
-    def __post_init__(self) -> None:
-        if self.scale not in SCALE_MAXIMUM:
-            raise StudyError(f"population: baseline: {unknown_name('scale', self.scale, SCALE_MAXIMUM)}")
-        if not 0.0 <= self.female_fraction <= 1.0:
-            raise StudyError(
-                f"population: female_fraction {self.female_fraction!r} is not between 0 and 1; "
-                "write a fraction such as 0.68, not a percentage."
-            )
-        if not (_WEIGHT_LIMITS[0] < self.weight_mean < _WEIGHT_LIMITS[1] and self.weight_sd >= 0.0):
-            raise StudyError(
-                f"population: weight {self.weight_mean!r} (SD {self.weight_sd!r}) kg: the mean must lie "
-                f"between {_WEIGHT_LIMITS[0]:g} and {_WEIGHT_LIMITS[1]:g} kg and the SD must not be negative."
-            )
-        lower, upper = self.limits
-        if not lower < upper:
-            raise StudyError(
-                f"population: entry limits {lower:g} and {upper:g}: the lower one must be below the "
-                f"upper one and both within 0 to {self.scale_maximum:g}."
-            )
-
-    @property
-    def scale_maximum(self) -> float:
-        """Highest total of the scale, in points."""
-        return SCALE_MAXIMUM[self.scale]
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Entry limits, within the scale."""
-        lower = 0.0 if self.entry_lower is None else max(0.0, self.entry_lower)
-        upper = self.scale_maximum if self.entry_upper is None else min(self.scale_maximum, self.entry_upper)
-        return lower, upper
-
-    def parent(self) -> Parent:
-        """Return the normal population that shows this baseline between the entry limits.
-
-        The limits are moved where no normal distribution could show the reported mean and
-        SD between them; see :func:`parent_normal`.
-        """
-        ends = (0.0, self.scale_maximum)
-        try:
-            return parent_normal(self.baseline_mean, self.baseline_sd, *self.limits, ends)
-        except StudyError as error:
-            raise StudyError(f"population: baseline: {error}") from error
-
-    def ages(self) -> Parent:
-        """Return the normal population behind the ages."""
-        try:
-            return parent_normal(self.age_mean, self.age_sd, self.age_lower, self.age_upper)
-        except StudyError as error:
-            raise StudyError(f"population: age: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,9 +49,13 @@ class VirtualPatient:
     severity_baseline : float
         ``baseline - entry_error``: what the biology must give at entry, in points.
     parameters : mapping of str to float
-        Factor on each parameter that varies between people, by its name.
+        Factor on each parameter that varies between people, by its name; on the odds of a
+        share. See :meth:`ketasim.model.Parameter.times`.
     stress : ndarray, shape (days,)
         Life stress, z, constant over each day; the first day holds ``entry_stress``.
+    occasions : mapping of str to ndarray, shape (doses,)
+        Deviation of each parameter that varies between doses, by its name, on the scale of its
+        spread; comes on top of the factor.
     """
 
     subject: int
@@ -166,6 +69,7 @@ class VirtualPatient:
     severity_baseline: float
     parameters: Mapping[str, float]
     stress: NDArray[np.float64]
+    occasions: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def stress_path(entry: float, days: int, tau_h: float, random: np.random.Generator) -> NDArray[np.float64]:
@@ -238,13 +142,14 @@ class _Drawing:
     """What all people of an arm share while they are drawn."""
 
     spec: PopulationSpec
-    variability: Mapping[str, float]
+    variability: Variability
     split: _EntrySplit
     ages: Parent
     arm: str
     days: int
     stress_tau_h: float
     key: tuple[int, str, int]
+    n_occasions: int
 
     def person(self, subject: int) -> VirtualPatient:
         """Draw one person; every purpose has a random stream of its own."""
@@ -264,24 +169,24 @@ class _Drawing:
         return VirtualPatient(
             subject=subject,
             arm=self.arm,
-            weight_kg=_weight(self.spec, float(who[0])),
+            weight_kg=float(weight_quantile(self.spec.weight_mean, self.spec.weight_sd, who[0])),
             age_y=float(self.ages.quantile(who[1])),
             sex="female" if who[2] < self.spec.female_fraction else "male",
             baseline=baseline,
             entry_stress=stress,
             entry_error=baseline - severity,
             severity_baseline=severity,
-            parameters={
-                name: math.exp(sd * purpose("parameter", name).standard_normal())
-                for name, sd in self.variability.items()
-            },
+            parameters=person_factors(purpose, self.variability),
             stress=stress_path(stress, self.days, self.stress_tau_h, purpose("stress")),
+            occasions=occasion_deviations(
+                seed, study, replicate, subject, self.variability.occasions, self.n_occasions
+            ),
         )
 
 
 def draw_patients(
     spec: PopulationSpec,
-    variability: Mapping[str, float],
+    variability: Variability | Mapping[str, float],
     n: int,
     *,
     seed: int,
@@ -293,6 +198,7 @@ def draw_patients(
     stress_tau_h: float,
     stress_sd_points: float,
     error_sd: float,
+    n_occasions: int = 0,
 ) -> tuple[VirtualPatient, ...]:
     """Draw the virtual patients of one arm.
 
@@ -300,8 +206,9 @@ def draw_patients(
     ----------
     spec : PopulationSpec
         Who is let in.
-    variability : mapping of str to float
-        Log-scale SD between people by parameter name; the factor is ``exp(sd z)``.
+    variability : Variability or mapping of str to float
+        How parameters differ; a mapping gives the SD between people by parameter name, on the
+        log scale (logit for a share). The factor is ``exp(sd z)``.
     n : int
         Number of people.
     seed, study, replicate, arm, first_subject
@@ -316,6 +223,8 @@ def draw_patients(
         Points of the scale per unit of stress z; at most 0.8 of the parent SD is used.
     error_sd : float
         SD of occasion and rater error at entry, in points.
+    n_occasions : int
+        Number of doses, for what varies between them.
 
     Returns
     -------
@@ -335,9 +244,9 @@ def draw_patients(
     """
     if n < 0:
         raise StudyError(f"arm {arm!r}: n {n!r} is negative; give the number of people.")
-    for name, sd in {**variability, "stress_sd_points": stress_sd_points, "error_sd": error_sd}.items():
-        if not (math.isfinite(sd) and sd >= 0.0):
-            raise StudyError(f"variability of {name!r}: {sd!r} is not a number from 0 upwards.")
+    check_spreads({"stress_sd_points": stress_sd_points, "error_sd": error_sd})
+    if not isinstance(variability, Variability):
+        variability = Variability(variability)
     drawing = _Drawing(
         spec=spec,
         variability=variability,
@@ -347,15 +256,9 @@ def draw_patients(
         days=days,
         stress_tau_h=stress_tau_h,
         key=(seed, study, replicate),
+        n_occasions=n_occasions,
     )
     return tuple(drawing.person(first_subject + position) for position in range(n))
-
-
-def _weight(spec: PopulationSpec, probability: float) -> float:
-    """Log-normal weight within human limits, in kg, by the inverse distribution function."""
-    spread = math.sqrt(math.log1p((spec.weight_sd / spec.weight_mean) ** 2))
-    weight = spec.weight_mean * math.exp(spread * float(ndtri(probability)) - 0.5 * spread**2)
-    return min(max(weight, _WEIGHT_LIMITS[0]), _WEIGHT_LIMITS[1])
 
 
 def typical_patient(

@@ -23,6 +23,7 @@ from ketasim.model.times import output_times
 from ketasim.population import (
     SCALE_MAXIMUM,
     PopulationSpec,
+    Variability,
     VirtualPatient,
     draw_patients,
     stream,
@@ -153,12 +154,13 @@ class Trial:
             stress_tau_h=self.parameters["life_stress_time"].value,
             stress_sd_points=self.parameters["life_stress_points"].value,
             error_sd=scoring.error_sd(self.scoring, self.study.population.baseline.scale),
+            n_occasions=len(arm.dosing.doses),
         )
 
     @cached_property
-    def variability(self) -> dict[str, float]:
-        """Standard deviation between people, on the log scale, of every parameter that has one."""
-        return {name: item.iiv for name, item in self.parameters.items() if item.iiv > 0.0}
+    def variability(self) -> Variability:
+        """How parameters differ between people, and between the doses of one person."""
+        return Variability.of(self.parameters)
 
     def typical(self, arm: Arm) -> VirtualPatient:
         """The typical patient of an arm: no deviation, no life stress, no error."""
@@ -201,8 +203,14 @@ class Trial:
 
     def wanted(self, person: VirtualPatient) -> Wanted:
         """Say how a person is to be set up: his parameters, and his severity at entry."""
-        values = {name: self.parameters[name].value * factor for name, factor in person.parameters.items()}
-        values["weight"] = person.weight_kg
+        values = {name: self.parameters[name].times(factor) for name, factor in person.parameters.items()}
+        covariates = {
+            "weight": person.weight_kg,
+            "age": person.age_y,
+            "female": float(person.sex == "female"),
+        }
+        # A chain of someone's own may know fewer of them.
+        values |= {name: value for name, value in covariates.items() if name in self.parameters}
         own = self.parameters.with_values(values)
         scale = self.study.population.baseline.scale
         points = person.severity_baseline
@@ -261,7 +269,10 @@ class Trial:
             for person, patient in zip(people, patients, strict=True)
             if not isinstance(patient, KetasimError)
         ]
-        cases = [Case(patient, regimen, times, self._inputs(arm, person)) for person, patient in rested]
+        cases = [
+            Case(patient, regimen, times, self._inputs(arm, person), occasions=person.occasions)
+            for person, patient in rested
+        ]
         runs = iter(self.simulator.run_many(cases, names))
         without = runs
         if regimen.is_active:

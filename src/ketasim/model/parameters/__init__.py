@@ -2,7 +2,14 @@
 
 One CSV file a stage, in a folder a species. Columns: ``name, value, unit, low,
 high, distribution, iiv, iiv_source, source, grade, note``. ``iiv`` is the
-standard deviation between people on the log scale (log-normal).
+standard deviation between people, on the log scale, or on the logit scale if
+``distribution`` is ``logitnormal``: a share then never passes 1. How parameters go
+together between people is in ``<species>_correlations.csv``.
+
+A table may have two more columns, ``iov, iov_source``: the standard deviation between
+the doses of one person, on the same scale. Only what acts when a dose is given (a share
+that is taken up, the length of an uptake) can have one. A rate inside the equations is
+one number for a whole run and cannot, whatever a publication says of it.
 """
 
 from __future__ import annotations
@@ -10,29 +17,40 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ketasim.errors import ModelError, UnitError, unknown_name
+from ketasim.model.options import chosen_settings
+from ketasim.model.parameters.correlations import (
+    Correlation,
+    check_correlations,
+    correlated,
+    read_correlations,
+)
+from ketasim.model.parameters.grades import GRADES, OWN_SOURCES
 from ketasim.units import convert, parse_quantity
 
-__all__ = ["GRADES", "OWN_SOURCES", "Parameter", "ParameterSet", "load_parameters", "read_overrides"]
+__all__ = [
+    "GRADES",
+    "OWN_SOURCES",
+    "Correlation",
+    "Parameter",
+    "ParameterSet",
+    "correlated",
+    "load_parameters",
+    "read_overrides",
+]
 
-#: Sources that are no publication, and what each is in plain words. Every other source is a citation key.
-OWN_SOURCES: Mapping[str, str] = {
-    "assumed": "assumed: no source gives it",
-    "circuit_network_runs": "read from this project's own spiking network runs",
-    "pk_feasibility": "fitted by this project to published pharmacokinetics (feasibility fit)",
-    "pubchem": "PubChem compound record",
-    "scale_definition": "definition of the scale",
-    "slow_feasibility": "fitted by this project to published trials (feasibility fit)",
-}
+_Number = TypeVar("_Number", float, NDArray[np.float64])
 
-#: How well a number is known, best first.
-GRADES = ("measured", "derived", "calibrated", "assumed")
 _COLUMNS = (
     "name",
     "value",
@@ -46,6 +64,8 @@ _COLUMNS = (
     "grade",
     "note",
 )
+#: Columns that a table may leave out: nothing of it varies between doses.
+_OCCASION_COLUMNS = ("iov", "iov_source")
 
 
 @dataclass(frozen=True)
@@ -61,11 +81,14 @@ class Parameter:
     distribution : str
         Shape of the uncertainty: ``lognormal``, ``normal``, ``logitnormal`` or ``fixed``.
     iiv : float
-        Standard deviation between people on the log scale; 0 if none is known.
+        Standard deviation between people on the log scale, or on the logit scale if
+        ``distribution`` is ``logitnormal``; 0 if none is known.
     iiv_source : str
         Where ``iiv`` comes from, written as ``source``; empty without one.
     source, grade, note : str
         Citation key or one of :data:`OWN_SOURCES`, one of :data:`GRADES`, and a remark.
+    iov, iov_source
+        The same as ``iiv`` and ``iiv_source``, between the doses of one person.
     """
 
     name: str
@@ -80,6 +103,62 @@ class Parameter:
     source: str
     grade: str
     note: str
+    iov: float = 0.0
+    iov_source: str = ""
+
+    def times(self, factor: _Number) -> _Number:
+        """Value of a person who differs by a factor.
+
+        Parameters
+        ----------
+        factor : float or array
+            Above 0. Acts on the odds of a share (``logitnormal``) and on the value of anything else.
+
+        Returns
+        -------
+        float or array
+            In ``unit``.
+        """
+        return self._scaled(self.value, factor)
+
+    def varied(self, deviation: _Number) -> _Number:
+        """Value at a deviation on the scale of the spread, as ``iiv * z`` with a standard normal ``z``.
+
+        Parameters
+        ----------
+        deviation : float or array
+            On the logit scale of a share (``logitnormal``), on the log scale of anything else.
+
+        Returns
+        -------
+        float or array
+            In ``unit``: ``value exp(deviation)``, or ``logistic(logit(value) + deviation)``.
+        """
+        return self.at(self.value, deviation)
+
+    def at(self, value: float | _Number, deviation: _Number) -> _Number:
+        """Value at a deviation from another value than the table's, as of a person at one dose.
+
+        Parameters
+        ----------
+        value : float or array
+            The person's own, in ``unit``; a share from 0 to 1.
+        deviation : float or array
+            As for :meth:`varied`.
+
+        Returns
+        -------
+        float or array
+            In ``unit``.
+        """
+        factor: _Number = np.exp(deviation)
+        return self._scaled(value, factor)
+
+    def _scaled(self, value: float | _Number, factor: _Number) -> _Number:
+        if self.distribution == "logitnormal":
+            # Odds times a factor, written so that a share of 0 or 1 stays what it is.
+            return value * factor / (1.0 - value + value * factor)
+        return value * factor
 
 
 class ParameterSet(Mapping[str, Parameter]):
@@ -89,10 +168,18 @@ class ParameterSet(Mapping[str, Parameter]):
     ----------
     parameters : mapping of str to Parameter
         The table.
+    correlations : iterable of Correlation
+        Which of them go together between people.
     """
 
-    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+    def __init__(self, parameters: Mapping[str, Parameter], correlations: Iterable[Correlation] = ()) -> None:
         self._parameters = dict(parameters)
+        self._correlations = tuple(correlations)
+
+    @property
+    def correlations(self) -> tuple[Correlation, ...]:
+        """Which parameters go together between people."""
+        return self._correlations
 
     def __getitem__(self, name: str) -> Parameter:
         try:
@@ -115,7 +202,34 @@ class ParameterSet(Mapping[str, Parameter]):
     def with_values(self, values: Mapping[str, float]) -> ParameterSet:
         """Return a copy in which some values, in their tables' units, are replaced."""
         changed = {name: replace(self[name], value=float(value)) for name, value in values.items()}
-        return ParameterSet({**self._parameters, **changed})
+        return ParameterSet({**self._parameters, **changed}, self._correlations)
+
+    def with_options(self, choices: Mapping[str, str]) -> ParameterSet:
+        """Return a copy in which disputes of the literature are settled as chosen.
+
+        Parameters
+        ----------
+        choices : mapping of str to str
+            Choice by the name of the option, such as ``{"clearance_ratio_r": "wang2019"}``; what
+            there is to choose says :func:`ketasim.model.options.load_options`.
+
+        Returns
+        -------
+        ParameterSet
+            With the values of these choices. Options that are not named stay as they are.
+
+        Raises
+        ------
+        ModelError
+            If an option, a choice or a parameter is unknown, or two choices set one parameter.
+        UnitError
+            If a unit does not fit the parameter.
+        """
+        values = {}
+        for setting in chosen_settings(choices):
+            unit = self[setting.parameter].unit
+            values[setting.parameter] = convert(setting.value, setting.unit, unit)
+        return self.with_values(values)
 
     def with_texts(self, texts: Mapping[str, str], origin: str = "--set") -> ParameterSet:
         """Return a copy with values given as text with a unit, such as ``"91 L/h"``.
@@ -173,14 +287,34 @@ def load_parameters(species: str = "human") -> ParameterSet:
                             f"{found[parameter.name].stage}.csv; a name belongs to one stage."
                         )
                     found[parameter.name] = parameter
-    return ParameterSet(found)
+    return ParameterSet(found, _correlations(species, found))
+
+
+def _correlations(species: str, parameters: Mapping[str, Parameter]) -> tuple[Correlation, ...]:
+    """Correlations of a species; none without a table."""
+    table = resources.files(__package__) / f"{species}_correlations.csv"
+    if not table.is_file():
+        return ()
+    with resources.as_file(table) as path:
+        pairs = read_correlations(path)
+    try:
+        check_correlations(pairs, {name: item.iiv for name, item in parameters.items()})
+    except ModelError as error:
+        raise ModelError(f"{table.name}: {error}") from error
+    return pairs
 
 
 def _read_table(path: Path) -> list[Parameter]:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != _COLUMNS:
-            raise ModelError(f"{path.name}: the columns must be {', '.join(_COLUMNS)}.")
+        given = tuple(reader.fieldnames or ())
+        occasion = tuple(name for name in given if name in _OCCASION_COLUMNS)
+        plain = tuple(name for name in given if name not in _OCCASION_COLUMNS)
+        if plain != _COLUMNS or occasion not in ((), _OCCASION_COLUMNS):
+            raise ModelError(
+                f"{path.name}: the columns must be {', '.join(_COLUMNS)}, "
+                f"and may be {' and '.join(_OCCASION_COLUMNS)}."
+            )
         return [_parameter(path.name, reader.line_num, row) for row in reader]
 
 
@@ -195,12 +329,18 @@ def _parameter(table: str, line: int, row: Mapping[str, str]) -> Parameter:
     try:
         value = float(row["value"])
         low, high = float(row["low"] or value), float(row["high"] or value)
-        iiv = float(row["iiv"] or 0.0)
+        spreads = {name: float(row.get(name) or 0.0) for name in ("iiv", "iov")}
         convert(1.0, row["unit"], row["unit"])
     except (ValueError, UnitError) as error:
         raise ModelError(f"{where}: {error}") from error
-    if not all(math.isfinite(number) for number in (value, low, high, iiv)):
-        raise ModelError(f"{where}: value, low, high and iiv must be finite numbers.")
+    if not all(math.isfinite(number) for number in (value, low, high, *spreads.values())):
+        raise ModelError(f"{where}: value, low, high, iiv and iov must be finite numbers.")
+    for name, spread in spreads.items():
+        if spread < 0.0 or (spread > 0.0) != bool(row.get(f"{name}_source")):
+            raise ModelError(
+                f"{where}: {name} {spread:g} with {name}_source {row.get(f'{name}_source') or ''!r}: a "
+                "spread is above 0 and has a source; leave both empty where none is known."
+            )
     if not low <= value <= high:
         raise ModelError(f"{where}: value {value:g} is outside its range {low:g} to {high:g}.")
     return Parameter(
@@ -211,11 +351,13 @@ def _parameter(table: str, line: int, row: Mapping[str, str]) -> Parameter:
         low=low,
         high=high,
         distribution=row["distribution"],
-        iiv=iiv,
+        iiv=spreads["iiv"],
         iiv_source=row["iiv_source"],
         source=row["source"],
         grade=row["grade"],
         note=row["note"],
+        iov=spreads["iov"],
+        iov_source=row.get("iov_source") or "",
     )
 
 
