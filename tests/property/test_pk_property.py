@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from ketasim.engine import Bolus, Infusion, ReferenceEngine, Schedule, System
 from ketasim.model import Chain, build_chain, load_parameters
-from ketasim.model.pharmacokinetics import DEPOTS, ENANTIOMERS, Pharmacokinetics
+from ketasim.model.pharmacokinetics import DEPOTS, ENANTIOMERS, GIVEN_RATES, Pharmacokinetics
 
 #: Accuracy asked of the engine here, so that its own error stays below the 1e-8 that linearity must meet.
 RTOL = 1e-8
 
 TIMES = np.array([0.0, 0.25, 0.5, 2.0 / 3.0, 1.0, 2.0, 5.0, 12.0, 30.0])
 FOREVER = np.array([0.0, 10.0, 100.0, 2000.0])
-SITES = st.sampled_from([f"{name}_{e}" for e in ENANTIOMERS for name in ("central", *DEPOTS)])
+SITES = st.sampled_from([f"{name}_{e}" for e in ENANTIOMERS for name in ("central", *DEPOTS, *GIVEN_RATES)])
 HOURS = st.sampled_from([0.0, 0.1, 0.75, 3.0, 10.0])
 EVENTS = st.lists(
     st.one_of(
@@ -68,6 +68,10 @@ def values() -> dict[str, float]:
     return chain().parameter_values(chain().parameters)
 
 
+def inputs() -> dict[str, float]:
+    return chain().input_defaults()
+
+
 def as_schedule(events: Events) -> Schedule:
     return Schedule(
         boluses=[event for event in events if isinstance(event, Bolus)],
@@ -77,14 +81,14 @@ def as_schedule(events: Events) -> Schedule:
 
 def solve(events: Events) -> np.ndarray:
     start = np.zeros(len(chain().system.states))
-    return engine().solve(values(), start, as_schedule(events), TIMES, {}, RTOL).states
+    return engine().solve(values(), start, as_schedule(events), TIMES, inputs(), RTOL).states
 
 
 def exposure(events: Events) -> dict[str, float]:
     """Integrals to infinity (2,000 h, when nothing is left)."""
     solver = with_exposure()
     start = np.zeros(len(solver.system.states))
-    found = solver.solve(values(), start, as_schedule(events), FOREVER, {}, RTOL)
+    found = solver.solve(values(), start, as_schedule(events), FOREVER, inputs(), RTOL)
     names = [symbol.name for symbol in solver.system.states]
     return {
         name.removeprefix("auc_"): float(found.states[index, -1])
@@ -146,11 +150,12 @@ def clearances(e: str) -> dict[str, float]:
     """Clearances and shares from the table, independent of the equations."""
     p = {name: item.value for name, item in load_parameters().items() if item.stage == "pharmacokinetics"}
     flow = (p["weight"] / p["weight_reference"]) ** p["allometric_exponent"]
-    ratio, hnk_ratio = (p["clearance_ratio_r"], p["hnk_clearance_ratio_r"]) if e == "r" else (1.0, 1.0)
+    names = ("clearance_ratio_r", "norketamine_clearance_ratio_r", "hnk_clearance_ratio_r")
+    ratio, norketamine_ratio, hnk_ratio = (p[name] if e == "r" else 1.0 for name in names)
     systemic = flow * p["clearance"] * ratio
     return {
         "ketamine": systemic,
-        "norketamine": flow * p["norketamine_clearance"],
+        "norketamine": flow * p["norketamine_clearance"] * norketamine_ratio,
         "hnk": flow * p["hnk_clearance"] * hnk_ratio,
         "dhnk": flow * p["dhnk_clearance"],
         "hepatic_survival": 1.0 - systemic / (flow * p["flow_hepatic"]),
@@ -168,7 +173,7 @@ def test_all_that_is_given_iv_is_eliminated_by_the_clearances(e: str) -> None:
         dose, rel=1e-7
     )
     formed = p["norketamine_fraction"].value * dose
-    eliminated = auc[f"unbound_{e}_norketamine"] / metabolites * clear["norketamine"]
+    eliminated = auc[f"unbound_{e}_norketamine_arterial"] / metabolites * clear["norketamine"]
     assert eliminated == pytest.approx(formed, rel=1e-7)
     for name in ("hnk", "dhnk"):
         made = p[f"{name}_fraction"].value * formed
@@ -192,11 +197,11 @@ def test_swallowed_drug_passes_gut_wall_and_liver(e: str, depot: str) -> None:
     formed = p["norketamine_fraction"].value * survival + p["gut_norketamine_fraction"].value * (
         1.0 - survival
     )
-    ratio = swallowed[f"unbound_{e}_norketamine"] / iv[f"unbound_{e}_norketamine"]
+    ratio = swallowed[f"unbound_{e}_norketamine_arterial"] / iv[f"unbound_{e}_norketamine_arterial"]
     assert ratio == pytest.approx(formed / p["norketamine_fraction"].value, rel=1e-7)
 
 
-@pytest.mark.parametrize("depot", ["nose", "mucosa", "muscle"])
+@pytest.mark.parametrize("depot", ["nose", "mucosa", "muscle", *GIVEN_RATES])
 def test_what_is_absorbed_into_blood_is_as_good_as_iv(depot: str) -> None:
     iv = exposure([Bolus("central_s", 0.0, 100.0)])
     absorbed = exposure([Bolus(f"{depot}_s", 0.0, 100.0)])
@@ -221,7 +226,7 @@ def test_weight_scales_volumes_and_flows(factor: float) -> None:
     index = [s.name for s in with_exposure().system.states].index("auc_s_ketamine_arterial")
     areas = [
         with_exposure()
-        .solve(numbers, start, as_schedule([Bolus("central_s", 0.0, dose)]), FOREVER, {}, RTOL)
+        .solve(numbers, start, as_schedule([Bolus("central_s", 0.0, dose)]), FOREVER, inputs(), RTOL)
         .states[index, -1]
         for numbers, dose in ((values(), 100.0), (heavy, 100.0 * factor))
     ]

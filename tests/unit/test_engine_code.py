@@ -95,19 +95,19 @@ def test_jacobian_equals_central_differences(seed: int) -> None:
 
 
 def test_jacobian_of_a_clamped_chain_has_empty_rows_where_a_state_is_held() -> None:
-    clamped = ReferenceEngine(chain().system.with_clamps(("nmda_block_mean", "nmda_block_pyramidal")))
+    clamped = ReferenceEngine(chain().system.with_clamps(("nmda_block_mean", "consolidation")))
     parameters, inputs = values()
     on = {symbol.name: 1.0 for symbol in clamped.system.inputs if symbol.name.startswith("clamp")}
     rhs, jacobian, read = clamped.functions(parameters, {**inputs, **on})
     y = states(4)
-    n, held = len(y), list(chain().states).index("block_pyramidal")
+    n, held = len(y), list(chain().states).index("consolidation_state")
     matrix = np.zeros((n, n))
     matrix[clamped.code.jacobian_places] = jacobian(y.tolist())
     assert rhs(y.tolist())[held] == 0.0
     assert not matrix[held].any()
     names = [symbol.name for symbol in clamped.system.quantities]
     assert read(y.tolist())[names.index("nmda_block_mean")] == 1.0
-    assert read(y.tolist())[names.index("nmda_block_pyramidal")] == y[held]
+    assert read(y.tolist())[names.index("consolidation")] == y[held]
 
 
 def test_system_without_dependence_on_states_has_an_empty_jacobian() -> None:

@@ -5,24 +5,40 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ketasim.dosing import ROUTES, Administration, Regimen, iv_bolus, parse_regimen
-from ketasim.engine import Bolus, Infusion
+from ketasim.dosing import DRUGS, ROUTES, Dose, Regimen, iv_bolus, parse_regimen
+from ketasim.dosing.dose_table import DoseTable, dose_table
 from ketasim.errors import DoseError
 from ketasim.model import load_parameters, output_times, summarise_course
-from ketasim.model.administration import events_of
+from ketasim.model.administration import Deposits, deposits_of, given_rates
 
 VALUES = {name: item.value for name, item in load_parameters().items()}
 
 
-def events(text: str) -> tuple[tuple[Bolus, ...], tuple[Infusion, ...]]:
-    return events_of(parse_regimen(text).administrations(70.0), VALUES)
+def value(name: str, entries: DoseTable) -> np.ndarray:
+    return np.full(len(entries), VALUES[name])
 
 
-def amounts(found: tuple[tuple[Bolus, ...], tuple[Infusion, ...]]) -> dict[str, float]:
+def table(regimen: Regimen | str) -> DoseTable:
+    doses = parse_regimen(regimen) if isinstance(regimen, str) else regimen
+    return dose_table(doses, np.array([70.0]), np.array([1.7]))
+
+
+def events(regimen: Regimen | str) -> list[Deposits]:
+    return deposits_of(table(regimen), value)
+
+
+def amounts(found: list[Deposits]) -> dict[str, float]:
     total: dict[str, float] = {}
-    for event in (*found[0], *found[1]):
-        total[event.state] = total.get(event.state, 0.0) + event.amount
+    for part in found:
+        total[part.state] = total.get(part.state, 0.0) + float(part.amount.sum())
     return total
+
+
+def any_dose(drug: str, route: str) -> Dose:
+    """A dose of 200 mg with all that its route asks for."""
+    known = ROUTES[route]
+    uptake = {"bioavailability": 0.8, "absorption_rate": 2.0} if known.needs_absorption else {}
+    return Dose(drug, route, 200.0, "mg", 0.0, 0.5 if known.is_infusion else None, **uptake)
 
 
 @pytest.mark.parametrize("fine", [True, False])
@@ -102,8 +118,8 @@ def test_racemate_is_half_and_half_and_esketamine_is_s() -> None:
 
 
 def test_infusion_keeps_its_span() -> None:
-    _, infusions = events("0.5 mg/kg ketamine iv over 40 min")
-    assert {(i.state, i.start, i.end) for i in infusions} == {
+    found = events("0.5 mg/kg ketamine iv over 40 min")
+    assert {(part.state, *part.start_h, *part.duration_h) for part in found} == {
         ("central_s", 0.0, 2.0 / 3.0),
         ("central_r", 0.0, 2.0 / 3.0),
     }
@@ -120,7 +136,9 @@ def test_nasal_dose_is_split_between_nose_and_throat() -> None:
         "nose_s": pytest.approx(nose, rel=1e-12),
         "gut_swallowed_s": pytest.approx(swallowed, rel=1e-12),
     }
-    assert sorted(b.time for b in found[0]) == pytest.approx([0.0, 5.0 / 60.0, 10.0 / 60.0])
+    (nasal,) = (part for part in found if part.state == "nose_s")
+    assert list(nasal.start_h) == pytest.approx([0.0, 5.0 / 60.0, 10.0 / 60.0])
+    assert list(nasal.duration_h) == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +148,10 @@ def test_nasal_dose_is_split_between_nose_and_throat() -> None:
         ("50 mg ketamine oral", {"gut_oral"}, 1.0),
         ("50 mg ketamine oral prolonged release", {"gut_prolonged"}, 1.0),
         ("50 mg ketamine sublingual", {"mucosa", "gut_swallowed"}, 1.0),
+        ("50 mg ketamine sc (F 0.8, ka 2 /h)", {"subcutis"}, 0.8),
+        ("50 mg ketamine rectal (F 0.25, ka 1 /h)", {"rectum"}, 0.25),
+        ("50 mg ketamine inhaled over 20 min", {"central"}, VALUES["inhaled_fraction"]),
+        ("50 mg ketamine inhaled (F 0.5) over 20 min", {"central"}, 0.5),
     ],
 )
 def test_other_routes(text: str, states: set[str], share: float) -> None:
@@ -139,24 +161,43 @@ def test_other_routes(text: str, states: set[str], share: float) -> None:
     assert sum(found.values()) == pytest.approx(share * given, rel=1e-12)
 
 
-def test_every_route_has_a_place() -> None:
-    for route in ROUTES:
-        one = Administration(0.0, 0.0, route, "esketamine", (("s_ketamine", 1.0),), 0)
-        assert amounts(events_of([one], VALUES))
+@pytest.mark.parametrize("drug", [name for name, drug in DRUGS.items() if drug.is_active])
+def test_every_drug_has_a_place_by_each_of_its_routes(drug: str) -> None:
+    for route in DRUGS[drug].routes:
+        assert amounts(events(Regimen((any_dose(drug, route),))))
+
+
+def test_a_rate_that_comes_with_a_dose_is_an_input() -> None:
+    both = table(
+        "50 mg ketamine sc (F 0.8, ka 2 /h); 50 mg ketamine rectal (F 0.25, ka 1 /h); 5 mg ketamine im"
+    )
+    found = {name: list(part.absorption_rate) for name, part in given_rates(both)}
+    assert found == {"subcutaneous_absorption_rate": [2.0], "rectal_absorption_rate": [1.0]}
+
+
+def test_japanese_ancestry_raises_nasal_uptake_and_never_above_all() -> None:
+    def japanese(name: str, entries: DoseTable) -> np.ndarray:
+        changed = {"japanese": 1.0, "nasal_fraction": 0.9}
+        return np.full(len(entries), changed.get(name, VALUES[name]))
+
+    found = amounts(deposits_of(table("28 mg esketamine intranasal"), japanese))
+    assert found["nose_s"] == pytest.approx(28_000.0 / 237.7)
+    assert found["gut_swallowed_s"] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_placebo_and_nothing_are_no_events() -> None:
-    assert events("saline iv over 40 min") == ((), ())
-    assert events("none") == ((), ())
+    assert events("saline iv over 40 min") == []
+    assert events("none") == []
 
 
 def test_midazolam_goes_into_its_own_compartment() -> None:
     assert set(amounts(events("0.02 mg/kg midazolam iv over 40 min"))) == {"midazolam_central"}
-    nasal = Administration(0.0, 0.0, "intranasal", "midazolam", (("midazolam", 1.0),), 0)
+    right = table("5 mg midazolam iv bolus")
+    wrong = DoseTable(**(vars(right) | {"route": np.array(["intranasal"])}))
     with pytest.raises(DoseError, match="midazolam by intranasal is not modelled"):
-        events_of([nasal], VALUES)
+        deposits_of(wrong, value)
 
 
 def test_start_of_a_bolus() -> None:
-    boluses, _ = events_of(Regimen((iv_bolus("esketamine", 10.0, "mg", 3.5),)).administrations(70.0), VALUES)
-    assert [b.time for b in boluses] == [3.5]
+    (part,) = events(Regimen((iv_bolus("esketamine", 10.0, "mg", 3.5),)))
+    assert (list(part.start_h), list(part.duration_h)) == ([3.5], [0.0])

@@ -174,26 +174,19 @@ def read_by_derived() -> set[str]:
 
 def read_by_administration() -> set[str]:
     """What is read when each active drug is given by each route; 200 mg take several nasal devices."""
-    watched = Watched()
+    asked = {"weight", "height"}  # by the table of doses
 
-    def values(name: str, entries: DoseTable) -> np.ndarray:
-        return np.full(len(entries), watched[name])
+    def value(name: str, entries: DoseTable) -> np.ndarray:
+        asked.add(name)
+        return np.full(len(entries), 0.5)
 
     for drug in DRUGS.values():
-        for route in drug.routes if drug.is_active else ():
-            given = ROUTES[route].needs_absorption
-            dose = Dose(
-                drug=drug.name,
-                amount=200.0,
-                unit="mg",
-                route=route,
-                start_h=0.0,
-                duration_h=0.5 if ROUTES[route].is_infusion else None,
-                bioavailability=0.5 if given else None,
-                absorption_rate=1.0 if given else None,
-            )
-            deposits_of(dose_table(Regimen((dose,)), np.array([70.0])), values)
-    return watched.asked
+        for name in drug.routes if drug.is_active else ():
+            route = ROUTES[name]
+            uptake = {"bioavailability": 0.8, "absorption_rate": 2.0} if route.needs_absorption else {}
+            dose = Dose(drug.name, name, 200.0, "mg", 0.0, 0.5 if route.is_infusion else None, **uptake)
+            deposits_of(dose_table(Regimen((dose,)), np.array([70.0])), value)
+    return asked
 
 
 def read_by_people() -> set[str]:

@@ -84,16 +84,18 @@ def test_what_the_rule_saw_is_what_the_open_loop_shows() -> None:
 
 
 def test_titration_reaches_its_range() -> None:
-    # A step moves the steady level by less than the width of the range, so there is an amount that fits.
-    rule = replace(titration(), step=3.0, low=45.0, high=65.0)
-    run, regimen = under(rule, check_times_h=np.arange(0.0, 12.0), times_h=np.arange(0.0, 12.5, 0.5))
+    # Steps are slow and small against the range, since the level of an amount is still rising after 2 h.
+    first = iv_infusion("ketamine", 8.0, "mg", 2.0)
+    rule = replace(titration(), dose=first, step=4.0, low=40.0, high=70.0, every_h=2.0)
+    ends = np.arange(0.0, 24.5, 2.0)
+    run, regimen = under(rule, check_times_h=ends[:-1], times_h=ends)
     amounts = [dose.amount for dose in regimen.doses]
-    levels = run.quantities["s_ketamine_venous"][::2].tolist()
-    assert levels[2] < 45.0
+    levels = run.quantities["s_ketamine_venous"].tolist()
+    assert levels[1] < 40.0
     for level, amount, last in zip(levels[1:-1], amounts[1:], amounts[:-1], strict=True):
-        towards = (level < 45.0) - (level > 65.0)
-        assert amount == pytest.approx(min(max(last + 3.0 * towards, 1.0), 40.0), rel=1e-12)
-    assert all(45.0 <= level <= 65.0 for level in levels[-2:])
+        towards = (level < 40.0) - (level > 70.0)
+        assert amount == pytest.approx(last + 4.0 * towards, rel=1e-12)
+    assert all(40.0 <= level <= 70.0 for level in levels[-4:])
 
 
 def test_run_replays_identically() -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -116,7 +116,7 @@ def dose_table(
     names = _Template._fields
     columns = list(zip(*every, strict=True)) if every else [()] * len(names)
     kinds = {"drug": np.str_, "route": np.str_, "occasion": np.int64}
-    table = {
+    table: dict[str, Any] = {
         name: np.array(column, dtype=kinds.get(name, np.float64))
         for name, column in zip(names, columns, strict=True)
     }
@@ -176,7 +176,9 @@ def _with_devices(table: DoseTable) -> DoseTable:
     for place, own in shares.items():
         mass[first[place] : first[place] + len(own)] = own
     columns = vars(split) | {
-        "device": device, "mass_mg": mass, "time_h": split.time_h + device * DEVICE_GAP_H
+        "device": device,
+        "mass_mg": mass,
+        "time_h": split.time_h + device * DEVICE_GAP_H,
     }
     return DoseTable(**columns)
 

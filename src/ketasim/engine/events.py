@@ -19,7 +19,16 @@ from ketasim.engine.records import Action, Events
 from ketasim.engine.schedule import CANCELLED, Bolus, Infusion, InputPath, Reset, Schedule
 from ketasim.errors import ModelError, unknown_name
 
-__all__ = ["EventTable", "Flows", "Happenings", "Marks", "Picked", "Schedules", "event_table", "merged_events"]
+__all__ = [
+    "EventTable",
+    "Flows",
+    "Happenings",
+    "Marks",
+    "Picked",
+    "Schedules",
+    "event_table",
+    "merged_events",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -69,6 +78,16 @@ class Marks(NamedTuple):
             return cls(none, none, np.zeros(0), np.zeros(0))
         return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
+    @classmethod
+    def of_rows(cls, rows: Sequence[tuple[int, int, float, float]]) -> Marks:
+        """Entries one by one."""
+        table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+        return cls(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2], table[:, 3])
+
+    def picked(self, chosen: npt.NDArray[np.bool_] | IntArray) -> Marks:
+        """Some of the entries."""
+        return Marks(self.patient[chosen], self.target[chosen], self.time[chosen], self.value[chosen])
+
 
 class Flows(NamedTuple):
     """Infusions on [start, end), each an entry of every column."""
@@ -86,6 +105,18 @@ class Flows(NamedTuple):
             none = np.zeros(0, dtype=np.int64)
             return cls(none, none, *(np.zeros(0) for _ in range(3)))
         return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[tuple[int, int, float, float, float]]) -> Flows:
+        """Entries one by one."""
+        table = np.array(rows, dtype=np.float64).reshape(-1, 5)
+        patient, target = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
+        return cls(patient, target, table[:, 2], table[:, 3], table[:, 4])
+
+    def picked(self, chosen: npt.NDArray[np.bool_] | IntArray) -> Flows:
+        """Some of the entries."""
+        spans = (self.start[chosen], self.end[chosen], self.amount[chosen])
+        return Flows(self.patient[chosen], self.target[chosen], *spans)
 
 
 class Happenings(NamedTuple):
@@ -107,16 +138,16 @@ class Schedules(Sequence[Schedule]):
         Its states and inputs number the targets.
     happenings : Happenings
         What happens.
-    count : int
-        Number of patients.
+    patients : int
+        How many there are.
     """
 
     program: Program
     happenings: Happenings
-    count: int
+    patients: int
 
     def __len__(self) -> int:
-        return self.count
+        return self.patients
 
     @overload
     def __getitem__(self, item: int) -> Schedule: ...
@@ -124,8 +155,8 @@ class Schedules(Sequence[Schedule]):
     def __getitem__(self, item: slice) -> Sequence[Schedule]: ...
     def __getitem__(self, item: int | slice) -> Schedule | Sequence[Schedule]:
         if isinstance(item, slice):
-            return Picked(self, np.arange(self.count)[item])
-        place = range(self.count)[item]
+            return Picked(self, np.arange(self.patients)[item])
+        place = range(self.patients)[item]
         states, inputs = self.program.state_names, self.program.inputs
         jumps, flows, paths, settings = (_of(part, place) for part in self.happenings)
         steps: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -217,17 +248,9 @@ def event_table(
                 (i, inputs[name], time, value) for time, value in zip(path.times, path.values, strict=True)
             ]
     happenings = Happenings(
-        Marks(*_columns(jumps, 4)),
-        Flows(*_columns(flows, 5)),
-        Marks(*_columns(paths, 4)),
-        Marks(*_columns(settings, 4)),
+        Marks.of_rows(jumps), Flows.of_rows(flows), Marks.of_rows(paths), Marks.of_rows(settings)
     )
     return merged_events(program, happenings, np.asarray(begins), np.asarray(ends), defaults)
-
-
-def _columns(rows: Sequence[tuple[float, ...]], count: int) -> list[npt.NDArray[np.generic]]:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * count
-    return [np.array(c, dtype=np.int64 if place < 2 else np.float64) for place, c in enumerate(columns)]
 
 
 def merged_events(
@@ -269,7 +292,7 @@ def merged_events(
     marks = Marks.joined([part for part, _ in parts])
     kinds = np.repeat([int(kind) for _, kind in parts], [len(part.time) for part, _ in parts])
     kept = (marks.time >= begins[marks.patient]) & (marks.time < ends[marks.patient])
-    marks, kinds = Marks(*(column[kept] for column in marks)), kinds[kept]
+    marks, kinds = marks.picked(kept), kinds[kept]
     order = np.lexsort((marks.target, _TURN[kinds], marks.time, marks.patient))
     offsets = np.zeros(len(begins) + 1, dtype=np.int64)
     offsets[1:] = np.cumsum(np.bincount(marks.patient, minlength=len(begins)))
@@ -302,7 +325,7 @@ def _summed(marks: Marks) -> Marks:
 
 def _sorted(marks: Marks) -> Marks:
     order = np.lexsort((marks.time, marks.target, marks.patient))
-    return Marks(*(column[order] for column in marks))
+    return marks.picked(order)
 
 
 def _firsts(*columns: npt.NDArray[np.generic]) -> IntArray:
@@ -326,12 +349,12 @@ def _input_changes(paths: Marks, begins: FloatArray, defaults: FloatArray) -> Ma
         | (paths.target[1:] != paths.target[:-1])
         | (time[1:] != time[:-1])
     )
-    marks = Marks(*(column[last] for column in paths._replace(time=time)))
+    marks = paths._replace(time=time).picked(last)
     before = np.empty(len(marks.value))
     before[1:] = marks.value[:-1]
     own = _firsts(marks.patient, marks.target)
     before[own] = defaults[marks.target[own]]
-    return Marks(*(column[marks.value != before] for column in marks))
+    return marks.picked(marks.value != before)
 
 
 def _rate_changes(flows: Flows, begins: FloatArray) -> Marks:
@@ -345,7 +368,7 @@ def _rate_changes(flows: Flows, begins: FloatArray) -> Marks:
     )
     # At one time the larger change first, so that no order in which doses are named changes a bit.
     order = np.lexsort((-edges.value, edges.time, edges.target, edges.patient))
-    edges = Marks(*(column[order] for column in edges))
+    edges = edges.picked(order)
     if not len(edges.time):
         return edges
     group = _firsts(edges.patient, edges.target)
@@ -355,7 +378,7 @@ def _rate_changes(flows: Flows, begins: FloatArray) -> Marks:
         edges.patient[first], edges.target[first], edges.time[first], np.add.reduceat(edges.value, first)
     )
     real = np.abs(changes.value) > CANCELLED * size[first]
-    changes, size = Marks(*(column[real] for column in changes)), size[first][real]
+    changes, size = changes.picked(real), size[first][real]
     rates = _running_sum(changes.value, _firsts(changes.patient, changes.target))
     # What rounding leaves of a rate after the last infusion is none.
     rates[np.abs(rates) < 10.0 * CANCELLED * size] = 0.0

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -242,12 +243,30 @@ def _misses(z: FloatArray) -> FloatArray:
         return np.full(len(targets), _BAD)
 
 
-def write_values(result: Calibration, folder: Path) -> None:
+class Fitted(Protocol):
+    """What a fit has found."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Free parameters."""
+
+    @property
+    def values(self) -> FloatArray:
+        """Their values, in the units of their tables."""
+
+    @property
+    def shrinkage(self) -> FloatArray:
+        """Posterior over prior SD."""
+
+
+def write_values(
+    result: Fitted, folder: Path, described: Mapping[str, Mapping[str, str]] | None = None
+) -> None:
     """Put calibrated values into the parameter tables.
 
     A parameter that the targets narrowed gets the grade ``calibrated``; one that they
     did not keeps its grade, unless that was ``calibrated``: then it is ``assumed``. Both
-    say how far they were narrowed.
+    say how far they were narrowed. ``described`` has more to write of a parameter, by column.
 
     Raises
     ------
@@ -267,6 +286,7 @@ def write_values(result: Calibration, folder: Path) -> None:
         )
     for row in found:
         value, shrink = new[row["name"]]
+        row.update((described or {}).get(row["name"], {}))
         row["value"] = f"{value:.6g}"
         if not float(row["low"]) <= float(row["value"]) <= float(row["high"]):
             raise ModelError(

@@ -10,23 +10,24 @@ random number. A parameter counts as calibrated only if the rows narrowed it.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import brentq, least_squares
+from scipy.optimize import least_squares
 from scipy.special import expit, logit
 
 from ketasim.evidence.readings import load_readings
-from ketasim.inference.calibration import shrinkage
+from ketasim.inference.calibration import INFORMED, shrinkage, write_values
 from ketasim.model.parameters import ParameterSet, load_parameters
 from ketasim.model.readouts import predict_readings
 
-__all__ = ["KineticFit", "calibrate_kinetics", "load_pk_priors", "tied_readings"]
+__all__ = ["KineticFit", "calibrate_kinetics", "load_pk_priors", "write_kinetics"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -50,6 +51,11 @@ _HUBER = 1.5
 #: Sources contradict each other seven-fold on the size of HNK: each has the weight of so many rows.
 _HNK_SHARE = 2.0
 
+_Z95 = 1.96
+
+#: People in a study that does not say how many.
+_USUAL_N = 10.0
+
 #: Step of the differences, in prior standard deviations.
 _STEP = 0.02
 
@@ -69,7 +75,7 @@ class KineticFit:
     readings : pandas.DataFrame
         Every row with ``predicted`` beside its value.
     choices : dict of (str, str) to float
-        Values of choices of options that follow from the fit.
+        ``hnk_clearance`` of choices of options that follow from the fit.
     """
 
     names: tuple[str, ...]
@@ -78,6 +84,12 @@ class KineticFit:
     cost: float
     readings: pd.DataFrame
     choices: dict[tuple[str, str], float]
+
+    def errors(self, column: str) -> list[tuple[str, str, int, float]]:
+        """Name, kind, number of rows and median absolute error of each group of a column."""
+        off = (self.readings["predicted"] / self.readings["value"] - 1.0).abs()
+        groups = off.groupby([self.readings[column], self.readings["kind"]])
+        return [(str(name), str(kind), len(own), float(own.median())) for (name, kind), own in groups]
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,7 @@ class _Prior:
     centre: float
     sd: float
     is_share: bool
+    source: str
 
     def value(self, z: float) -> float:
         """Value so many prior standard deviations away."""
@@ -105,15 +118,8 @@ def load_pk_priors() -> tuple[_Prior, ...]:
         is_share = table[row["parameter"]].distribution == "logitnormal"
         value = float(row["prior"])
         centre = float(logit(value)) if is_share else float(np.log(value))
-        found.append(_Prior(row["parameter"], centre, float(row["prior_sd"]), is_share))
+        found.append(_Prior(row["parameter"], centre, float(row["prior_sd"]), is_share, row["source"]))
     return tuple(found)
-
-
-@cache
-def tied_readings() -> pd.DataFrame:
-    """Published rows that are tied to a regimen."""
-    readings = load_readings()
-    return readings[readings["use"] != "none"].reset_index(drop=True)
 
 
 def calibrate_kinetics(
@@ -145,7 +151,7 @@ def calibrate_kinetics(
     """
     own = load_parameters() if base is None else base
     priors = load_pk_priors()
-    readings = tied_readings()
+    readings = load_readings(use=("fit", "check"))
     targets = _targets(readings)
     if without:
         targets = targets[(targets["citation"] != without) & (targets["route"] != without)]
@@ -191,6 +197,48 @@ def calibrate_kinetics(
     )
 
 
+def write_kinetics(fit: KineticFit, folder: Path) -> None:
+    """Put fitted values into the parameter tables and the options beside them.
+
+    A value gets the range that the fit leaves it. One that the rows narrowed is called
+    ``calibrated``; one that they did not stays near its prior, whose source it keeps.
+
+    Raises
+    ------
+    ModelError
+        If a name stands in no table; nothing is written then.
+    """
+    described: dict[str, dict[str, str]] = {}
+    for prior, value, share in zip(
+        load_pk_priors(), fit.values.tolist(), fit.shrinkage.tolist(), strict=True
+    ):
+        spread = _Z95 * share * prior.sd
+        centre = float(logit(value) if prior.is_share else np.log(value))
+        low, high = (
+            float(expit(centre + side) if prior.is_share else np.exp(centre + side))
+            for side in (-spread, spread)
+        )
+        informed = share <= INFORMED
+        described[prior.name] = {
+            "low": f"{low:.3g}",
+            "high": f"{high:.3g}",
+            "source": "pk_calibration" if informed else prior.source,
+            "grade": "assumed" if informed or prior.source == "assumed" else "derived",
+        }
+    write_values(fit, folder, described)
+    path = folder.parent / "options.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        value = fit.choices.get((row["option"], row["choice"]))
+        if value is not None:
+            row["value"] = f"{value:.4g}"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def _targets(readings: pd.DataFrame) -> pd.DataFrame:
     """Rows to fit, and points of curves from published constants."""
     text = resources.files(__package__) / "pk_curves.csv"
@@ -220,7 +268,8 @@ def _weights(targets: pd.DataFrame) -> FloatArray:
     statistic = targets["statistic"].map(_BETWEEN_BY_STATISTIC).fillna(_BETWEEN).to_numpy(dtype=np.float64)
     between = np.where(targets["kind"] == "model_output", _BETWEEN_MODELS, statistic)
     between = np.where(targets["kind"] == "curve", _BETWEEN_CURVES, between)
-    error = np.array([_standard_error(row) for row in targets.to_dict("records")])
+    parts = targets[["value", "spread_kind", "spread_low", "spread_high", "n"]]
+    error = np.array([_standard_error(*row) for row in parts.itertuples(index=False)])
     share = targets["weight_share"].to_numpy(dtype=np.float64).copy()
     is_hnk = targets["quantity"].str.endswith("hnk") & ~targets["quantity"].str.endswith("dhnk")
     for _, rows in targets[is_hnk].groupby("citation"):
@@ -228,18 +277,15 @@ def _weights(targets: pd.DataFrame) -> FloatArray:
     return np.asarray(np.sqrt(share) / np.hypot(between, error))
 
 
-def _standard_error(row: Mapping[str, object]) -> float:
+def _standard_error(value: float, kind: str, low: float, high: float, n: float) -> float:
     """Standard error of a mean over the mean; none if it was not reported."""
-    value, kind = float(str(row["value"])), str(row["spread_kind"])
-    low, n = float(str(row.get("spread_low", "nan"))), float(str(row.get("n", "nan")))
     if not np.isfinite(low):
         return 0.0
     if kind == "sd":
-        return low / value / np.sqrt(n if np.isfinite(n) and n > 0 else 10.0)
+        return float(low / value / np.sqrt(n if n > 0 else _USUAL_N))
     if kind == "se":
         return low / value
-    high = float(str(row.get("spread_high", "nan")))
-    return (high - low) / 3.92 / value if kind == "ci95" and np.isfinite(high) else 0.0
+    return (high - low) / (2.0 * _Z95) / value if kind == "ci95" else 0.0
 
 
 def _robust(raw: FloatArray) -> FloatArray:
@@ -248,12 +294,15 @@ def _robust(raw: FloatArray) -> FloatArray:
     return np.asarray(np.sign(raw) * np.sqrt(cost))
 
 
-def _choices(best: ParameterSet, readings: pd.DataFrame, predicted: FloatArray) -> dict[tuple[str, str], float]:
+def _choices(
+    best: ParameterSet, readings: pd.DataFrame, predicted: FloatArray
+) -> dict[tuple[str, str], float]:
     """Values of options that follow from the fitted values."""
+    # The size of HNK is that of its formation over its clearance, and a share cannot pass 1.
     found = {}
     is_hnk = readings["quantity"].isin(["hnk", "s_hnk", "r_hnk"]) & (readings["statistic"] != "tmax")
     off = np.log(readings["value"].to_numpy() / predicted)
     for source in ("hasan2021", "simons2022a", "kamp2020bja", "weiss_abstract"):
         own = (is_hnk & (readings["citation"] == source)).to_numpy()
-        found["hnk_scale", source] = float(best["hnk_fraction"].value * np.exp(np.median(off[own])))
+        found["hnk_scale", source] = float(best["hnk_clearance"].value * np.exp(-np.median(off[own])))
     return found

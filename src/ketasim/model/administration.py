@@ -103,9 +103,7 @@ def given_rates(table: DoseTable) -> Iterator[tuple[str, DoseTable]]:
             yield GIVEN_RATES[depot], table.rows(chosen)
 
 
-def _landing(
-    part: DoseTable, entries: IntArray, drug: str, route: str, values: Values
-) -> Iterator[Deposits]:
+def _landing(part: DoseTable, entries: IntArray, drug: str, route: str, values: Values) -> Iterator[Deposits]:
     known = DRUGS[drug]
     for species, share in known.moieties.items():
         amount = part.mass_mg / known.molar_mass_g_mol * 1000.0 * share

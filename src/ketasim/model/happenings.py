@@ -45,21 +45,22 @@ def doses_given(program: Program, units: UnitSystem, table: DoseTable, values: V
         If a dose goes where the program has no state.
     """
     hour, amount = units.factor("h"), units.factor("umol")
-    jumps, flows, inputs = [], [], []
+    jumps: list[Marks] = []
+    flows: list[Flows] = []
+    inputs: list[Marks] = []
     for part in deposits_of(table, values):
         if part.state not in program.state_places:
             raise ModelError(f"dose: {unknown_name('state', part.state, program.state_places)}")
         target = np.full(len(part.subject), program.state_places[part.state])
         start, size = part.start_h * hour, part.amount * amount
-        at_once = part.duration_h <= 0.0
-        jumps.append(Marks(part.subject[at_once], target[at_once], start[at_once], size[at_once]))
-        span = ~at_once
         end = (part.start_h + part.duration_h) * hour
-        flows.append(Flows(*(column[span] for column in (part.subject, target, start, end, size))))
-    for name, part in given_rates(table):
-        target = np.full(len(part), program.inputs.index(name))
-        rate = part.absorption_rate * units.factor("1/h")
-        inputs.append(Marks(part.subject, target, part.time_h * hour, rate))
+        at_once = part.duration_h <= 0.0
+        jumps.append(Marks(part.subject, target, start, size).picked(at_once))
+        flows.append(Flows(part.subject, target, start, end, size).picked(~at_once))
+    for name, doses in given_rates(table):
+        target = np.full(len(doses), program.inputs.index(name))
+        rate = doses.absorption_rate * units.factor("1/h")
+        inputs.append(Marks(doses.subject, target, doses.time_h * hour, rate))
     return Happenings(Marks.joined(jumps), Flows.joined(flows), Marks.joined(inputs), Marks.joined([]))
 
 
@@ -79,11 +80,10 @@ def marked_paths(program: Program, paths: Sequence[Mapping[str, InputPath]]) -> 
 
 def marked_settings(program: Program, resets: Sequence[Sequence[Reset]]) -> Marks:
     """States that are put at a value as marks; one sequence a person, in the program's units."""
-    rows = [
-        (person, program.state_places[reset.state], reset.time, reset.value)
-        for person, own in enumerate(resets)
-        for reset in own
-    ]
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 4
-    kinds = (np.int64, np.int64, np.float64, np.float64)
-    return Marks(*(np.array(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True)))
+    return Marks.of_rows(
+        [
+            (person, program.state_places[reset.state], reset.time, reset.value)
+            for person, own in enumerate(resets)
+            for reset in own
+        ]
+    )

@@ -141,8 +141,10 @@ class Pharmacokinetics(Stage):
     provides: ClassVar[tuple[Provides, ...]] = _provides()
     inputs: ClassVar[tuple[Input, ...]] = (
         # What an empty depot empties by is of no account, but zero would leave it without a rest.
-        *(Input(name, "1/h", f"{name.replace('_', ' ')}, as given with the dose", 1.0)
-          for name in GIVEN_RATES.values()),
+        *(
+            Input(name, "1/h", f"{name.replace('_', ' ')}, as given with the dose", 1.0)
+            for name in GIVEN_RATES.values()
+        ),
         *(Input(name, "ratio", f"{name} taken (0 or 1)") for name in COMEDICATIONS),
     )
     derived: ClassVar[tuple[Derived, ...]] = (
@@ -210,7 +212,10 @@ class Pharmacokinetics(Stage):
         # People differ in it, not in the systemic one, which the blood flow caps.
         intrinsic = (
             (flow * p.clearance * ratio / (1 - p.hepatic_extraction * ratio))
-            * p.intrinsic_clearance_factor * p.liver_function * sex * liver
+            * p.intrinsic_clearance_factor
+            * p.liver_function
+            * sex
+            * liver
         )
         asian = 1 + p.asian * (p.asian_other_loss_ratio - 1)
         demethylation = p.norketamine_fraction * p.demethylation_ratio * intrinsic
@@ -227,8 +232,11 @@ class Pharmacokinetics(Stage):
         dhnk = x[f"dhnk_{e}"] / (size * p.dhnk_volume)
         r = e == "r"
         nk_clearance = (
-            flow * p.norketamine_clearance * (p.norketamine_clearance_ratio_r if r else 1)
-            * (1 + p.asian * (p.asian_norketamine_ratio - 1)) * (1 + p.female * (p.clearance_ratio_female - 1))
+            flow
+            * p.norketamine_clearance
+            * (p.norketamine_clearance_ratio_r if r else 1)
+            * (1 + p.asian * (p.asian_norketamine_ratio - 1))
+            * (1 + p.female * (p.clearance_ratio_female - 1))
         )
         nk_lost = nk_clearance * nk
         nk_exchange = flow * p.norketamine_flow * (nk - nk2)

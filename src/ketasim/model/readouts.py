@@ -30,8 +30,6 @@ _PERSONAL: Mapping[str, Mapping[str, float]] = {
     "female": {"female": 1.0},
     "cyp2b6_6_6": {"cyp2b6_star6": 2.0},
 }
-#: Modifiers that are named choices of an option.
-_CHOSEN: Mapping[str, Mapping[str, str]] = {"hepatic_impairment_moderate": {"hepatic_impairment": "moderate"}}
 
 _HORIZON_H = 240.0
 #: Hours after a dose begins or ends at which curves are looked at, and those far away.
@@ -55,8 +53,6 @@ class _Scenario:
         inputs = {}
         if self.modifier in _PERSONAL:
             own = own.with_values(_PERSONAL[self.modifier])
-        elif self.modifier in _CHOSEN:
-            own = own.with_options(_CHOSEN[self.modifier])
         elif self.modifier in COMEDICATIONS:
             inputs = {self.modifier: InputPath((0.0,), (1.0,))}
         return Case(untreated(own), parse_regimen(self.regimen), times, inputs)
@@ -109,7 +105,9 @@ def predict_readings(
     ModelError
         If a statistic is not known.
     """
-    rows = readings.to_dict("records")
+    rows: list[dict[str, Any]] = [
+        dict(zip(readings.columns, row, strict=True)) for row in readings.itertuples(index=False)
+    ]
     needed = [_needed(row) for row in rows]
     scenarios = list(dict.fromkeys(scenario for own in needed for scenario in own))
     wanted: dict[_Scenario, list[float]] = {scenario: [] for scenario in scenarios}

@@ -26,9 +26,7 @@ CELL_CLASSES = ("pyramidal", "pv", "sst", "vip")
 _BLOCKED = (*CELL_CLASSES, "habenula")
 
 #: Species of this drug that compete for the site; their IC50s are ``ic50_<name>``.
-_COMPETITORS = tuple(
-    f"{e}_{name}" for name in ("ketamine", "norketamine", "hnk", "dhnk") for e in ("s", "r")
-)
+_COMPETITORS = tuple(f"{e}_{name}" for name in ("ketamine", "norketamine", "hnk", "dhnk") for e in ("s", "r"))
 #: Sites of action in parallel: ketamine and its metabolites, and the comparators.
 _BLOCKERS = ("ketamine", "memantine", "mk801")
 
@@ -122,10 +120,19 @@ class Receptors(Stage):
     title: ClassVar[str] = "Channel block"
     section: ClassVar[str] = "2"
     states: ClassVar[tuple[State, ...]] = (
-        *(State(f"site_{name}", "ratio", f"{name} at the channel, over its half-blocking level", 0.1)
-          for name in _BLOCKERS),
-        *(State(f"trapped_{name}", "ratio", f"share of NMDA channels with a trapped blocker, {name} cells", 0.1)
-          for name in _BLOCKED),
+        *(
+            State(f"site_{name}", "ratio", f"{name} at the channel, over its half-blocking level", 0.1)
+            for name in _BLOCKERS
+        ),
+        *(
+            State(
+                f"trapped_{name}",
+                "ratio",
+                f"share of NMDA channels with a trapped blocker, {name} cells",
+                0.1,
+            )
+            for name in _BLOCKED
+        ),
     )
     reads: ClassVar[tuple[Reads, ...]] = (
         *(Reads(f"unbound_{name}_arterial", "uM") for name in _COMPETITORS),
@@ -142,8 +149,10 @@ class Receptors(Stage):
     )
     provides: ClassVar[tuple[Provides, ...]] = (
         *_block_quantities(),
-        *(Provides(f"occupancy_{name}", "ratio", f"{label}, occupied share", high=1.0)
-          for name, (label, _) in TARGETS.items()),
+        *(
+            Provides(f"occupancy_{name}", "ratio", f"{label}, occupied share", high=1.0)
+            for name, (label, _) in TARGETS.items()
+        ),
     )
 
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
@@ -153,9 +162,7 @@ class Receptors(Stage):
             "memantine": q.unbound_memantine / p.ic50_memantine,
             "mk801": u.unbound_mk801 / p.ic50_mk801,
         }
-        rates = {
-            f"site_{name}": p.site_rate * (reaching[name] - x[f"site_{name}"]) for name in _BLOCKERS
-        }
+        rates = {f"site_{name}": p.site_rate * (reaching[name] - x[f"site_{name}"]) for name in _BLOCKERS}
         provided = {}
         for pool in POOLS:
             drive = self._drive(x, p, pool)
@@ -181,9 +188,7 @@ class Receptors(Stage):
     @staticmethod
     def _drive(x: Symbols, p: Symbols, pool: str) -> Any:
         """What competes in a pool, on the common scale, to the power of the Hill exponent."""
-        total = sum(
-            x[f"site_{name}"] * (p[f"{pool}_access_{name}"] if pool else 1) for name in _BLOCKERS
-        )
+        total = sum(x[f"site_{name}"] * (p[f"{pool}_access_{name}"] if pool else 1) for name in _BLOCKERS)
         return power(positive(p.block_scale * total), p.block_hill) - power(_NOTHING, p.block_hill)
 
     @staticmethod

@@ -100,9 +100,7 @@ class EarlierDoses:
             return Marks.joined([])
         given = table.rows(entries)
         hour = self.chain.units.factor("h")
-        names = [
-            name for name in self._engine.program.state_names if not name.startswith(_NOT_LINEAR)
-        ]
+        names = [name for name in self._engine.program.state_names if not name.startswith(_NOT_LINEAR)]
         amounts = self._summed(given, values, self._own_rows(program, rows)[given.subject], outside, names)
         count = len(names)
         return Marks(
@@ -139,9 +137,8 @@ class EarlierDoses:
             for name, value in outside(person, time).items()
             if name in program.inputs
         ]
-        columns = list(zip(*beside, strict=True)) if beside else [()] * 4
-        marks = Marks(*(np.array(c, dtype=np.int64 if k < 2 else np.float64) for k, c in enumerate(columns)))
-        happenings = happenings._replace(inputs=Marks.joined([happenings.inputs, marks]))
+        inputs = Marks.joined([happenings.inputs, Marks.of_rows(beside)])
+        happenings = happenings._replace(inputs=inputs)
         schedules = Schedules(program, happenings, len(given))
         places = [program.state_places[name] for name in names]
         scales = np.array(self._part.system.scales)[places]

@@ -10,7 +10,7 @@ __all__ = ["GRADES", "OWN_SOURCES"]
 OWN_SOURCES: Mapping[str, str] = {
     "assumed": "assumed: no source gives it",
     "circuit_network_runs": "read from this project's own spiking network runs",
-    "pk_feasibility": "fitted by this project to published pharmacokinetics (feasibility fit)",
+    "pk_calibration": "fitted by this project to published concentrations",
     "pubchem": "PubChem compound record",
     "scale_definition": "definition of the scale",
     "slow_feasibility": "fitted by this project to published trials (feasibility fit)",
