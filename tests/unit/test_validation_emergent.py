@@ -167,17 +167,17 @@ def test_effect_against_none_takes_what_the_input_does_alone_away(bench: Bench) 
 
 def test_command_as_table_json_and_markdown() -> None:
     runner = CliRunner()
-    table = runner.invoke(app, ["emergent", "--only", "awake", "--only", "rifampicin"])
+    table = runner.invoke(app, ["emergent", "--only", "awake", "--only", "rat_efflux"])
     assert table.exit_code == 0
     assert (
         re.sub(r" +", " ", table.stdout.splitlines()[0]).strip()
         == "section item what must emerge found outcome"
     )
     assert re.fullmatch(r"\d pass, \d miss, 1 not computed", table.stdout.splitlines()[-1])
-    rows = json.loads(runner.invoke(app, ["emergent", "--only", "rifampicin", "--json"]).stdout)
+    rows = json.loads(runner.invoke(app, ["emergent", "--only", "rat_efflux", "--json"]).stdout)
     assert [set(row) for row in rows] == [{"item", "section", "text", "found", "outcome"}]
     assert rows[0]["outcome"] == "not computed"
-    written = runner.invoke(app, ["emergent", "--only", "rifampicin", "--markdown"]).stdout
+    written = runner.invoke(app, ["emergent", "--only", "rat_efflux", "--markdown"]).stdout
     assert written.startswith("| section | item |")
 
 

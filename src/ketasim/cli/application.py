@@ -20,6 +20,7 @@ from ketasim.cli.console import INTERRUPTED, REFUSED, complain, describe
 from ketasim.cli.emergent import emergent
 from ketasim.cli.export import export
 from ketasim.cli.listing import list_items
+from ketasim.cli.pk import pk
 from ketasim.cli.population import population
 from ketasim.cli.run import run
 from ketasim.cli.simulate import RegimenCommand, simulate
@@ -81,6 +82,11 @@ app.command(
     cls=RegimenCommand,
     epilog='Example: ketasim simulate "0.5 mg/kg ketamine iv over 40 min" --at 40min,24h,7d',
 )(simulate)
+app.command(
+    "pk",
+    cls=RegimenCommand,
+    epilog='Example: ketasim pk "84 mg esketamine intranasal" --with rifampicin --figure pk.svg',
+)(pk)
 app.command("list", epilog="Example: ketasim list parameters --json")(list_items)
 app.command("emergent", epilog="Example: ketasim emergent --only onset")(emergent)
 app.command("calibrate", epilog="Example: ketasim calibrate biology --workers 2")(calibrate_model)

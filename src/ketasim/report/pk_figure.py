@@ -1,0 +1,208 @@
+"""Plasma and block under one regimen: curves by species, block by class, and published points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ketasim.report.course_figure import COURSE_FORMATS
+from ketasim.report.style import INK, INK2, LINE, SMALL, STRONG, TEXT, WIDTH, bare, new_figure
+
+__all__ = ["pk_figure", "write_pk_figure"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_COLOURS = ("#0072b2", "#d55e00", "#008f68", "#b8578f", "#8a6d00", "#697079")
+_DASHES = ("-", (0, (5.0, 2.0)), (0, (1.5, 1.5)), (0, (7.0, 2.0, 1.5, 2.0)), (0, (3.0, 1.0)), "-")
+_MARKS = ("o", "s", "^", "D", "v", "P")
+_HEIGHT = 7.4
+#: A curve that never comes to this share of the highest of its panel is left out.
+_LEAST = 0.005
+#: Decades below the highest point that are drawn.
+_DECADES = 3.0
+
+_BLOCKS = {
+    "nmda_block_mean": "mean of the classes",
+    "nmda_block_pyramidal": "pyramidal",
+    "nmda_block_pv": "PV",
+    "nmda_block_sst": "SST",
+    "nmda_block_vip": "VIP",
+}
+
+
+def pk_figure(
+    times_h: FloatArray,
+    quantities: Mapping[str, FloatArray],
+    observations: pd.DataFrame,
+    title: str,
+    until_h: float,
+) -> Figure:
+    """Draw ketamine, its metabolites and the block.
+
+    Parameters
+    ----------
+    times_h : array, shape (times,)
+        Hours from the first dose.
+    quantities : mapping of str to array, shape (times,)
+        Concentrations in ng/mL and blocks as shares.
+    observations : pandas.DataFrame
+        Published rows: those that are values at a time, or peaks with a time, are drawn.
+    title : str
+        Shown above.
+    until_h : float
+        End of the time axis.
+
+    Returns
+    -------
+    Figure
+    """
+    figure = new_figure(_HEIGHT)
+    both = all(quantities[f"{e}_ketamine_venous"].max() > 0.0 for e in ("s", "r"))
+    enantiomers = ("", "s_", "r_") if both else ("s_",) if quantities["s_ketamine_venous"].max() else ("r_",)
+    ketamine = [f"{e}ketamine_{site}" for e in enantiomers for site in ("venous", "arterial")]
+    panels = (
+        ("Ketamine", ketamine),
+        ("Norketamine", [f"{e}norketamine_venous" for e in enantiomers]),
+        ("Hydroxy- and dehydronorketamine", [f"{e}{n}_venous" for n in ("hnk", "dhnk") for e in enantiomers]),
+    )
+    shown = times_h <= until_h + 1e-9
+    for place, (name, wanted) in enumerate(panels):
+        ax = _axes(figure, place)
+        _concentrations(ax, times_h[shown], {n: quantities[n][shown] for n in wanted}, observations, until_h)
+        ax.set_title(name, loc="left", fontsize=TEXT, color=INK)
+    ax = _axes(figure, 3)
+    for index, (name, label) in enumerate(_BLOCKS.items()):
+        ax.plot(times_h[shown], quantities[name][shown], label=label, **_line(index))
+    ax.set_title("NMDA channels blocked", loc="left", fontsize=TEXT, color=INK)
+    _finish(ax, "share of channels", until_h)
+    ax.set_ylim(0.0, 1.0)
+    figure.text(0.012, 1.0 - 0.1 / _HEIGHT, title, fontsize=TEXT, color=INK, va="top", wrap=True)
+    figure.text(
+        0.012, 0.1 / _HEIGHT,
+        "Marks: published values for a like regimen, not scaled to this dose. "
+        "A research and teaching instrument.",
+        fontsize=SMALL, color=INK2, va="bottom",
+    )  # fmt: skip
+    return figure
+
+
+def _axes(figure: Figure, place: int) -> Axes:
+    wide, high = 3.75 / WIDTH, 2.55 / _HEIGHT
+    left = (0.75 + (place % 2) * 4.55) / WIDTH
+    bottom = (0.8 + (1 - place // 2) * 3.3) / _HEIGHT
+    return figure.add_axes((left, bottom, wide, high))
+
+
+def _line(index: int) -> dict[str, Any]:
+    return {
+        "color": _COLOURS[index % len(_COLOURS)],
+        "linestyle": _DASHES[index % len(_DASHES)],
+        "linewidth": 1.6,
+    }
+
+
+def _concentrations(
+    ax: Axes,
+    times: FloatArray,
+    curves: Mapping[str, FloatArray],
+    observations: pd.DataFrame,
+    until_h: float,
+) -> None:
+    top = max(float(values.max()) for values in curves.values())
+    shown = [name for name, values in curves.items() if values.max() > _LEAST * top]
+    highest = top
+    for index, name in enumerate(shown):
+        values = np.where(curves[name] > 0.0, curves[name], np.nan)
+        ax.plot(times, values, label=_spoken(name), **_line(index))
+        points = _points(observations, name)
+        if points:
+            at, found = zip(*points, strict=True)
+            ax.plot(
+                at, found, _MARKS[index % len(_MARKS)], color=_COLOURS[index % len(_COLOURS)],
+                markersize=4.5, markeredgecolor=INK, markeredgewidth=0.6, linestyle="none", zorder=3,
+            )  # fmt: skip
+            highest = max(highest, *found)
+    ax.set_yscale("log")
+    ax.set_ylim(top * 10.0**-_DECADES, highest * 2.0)
+    _finish(ax, "ng/mL in plasma", until_h)
+
+
+def _points(observations: pd.DataFrame, name: str) -> list[tuple[float, float]]:
+    """Published values of a quantity with their times."""
+    own = observations[(observations["quantity"] + "_" + observations["site"]) == name]
+    found = []
+    for statistic, time, value in own[["statistic", "time_h", "value"]].itertuples(index=False):
+        if statistic == "value_at" and np.isfinite(time):
+            found.append((float(time), float(value)))
+    peaks = own[own["statistic"] == "cmax"]
+    for citation, value in peaks[["citation", "value"]].itertuples(index=False):
+        when = own[(own["statistic"] == "tmax") & (own["citation"] == citation)]["value"]
+        if len(when):
+            found.append((float(when.iloc[0]), float(value)))
+    return found
+
+
+def _spoken(name: str) -> str:
+    """A quantity in words."""
+    species, site = name.rsplit("_", 1)
+    words = {"hnk": "HNK", "dhnk": "DHNK"}
+    enantiomer, base = (species[0].upper() + "-", species[2:]) if species[1] == "_" else ("", species)
+    where = f", {site}" if base == "ketamine" else ""
+    return f"{enantiomer}{words.get(base, base)}{where}"
+
+
+def _finish(ax: Axes, unit: str, until_h: float) -> None:
+    bare(ax)
+    ax.grid(axis="y", color=LINE, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.set_xlim(0.0, until_h)
+    ax.set_xlabel("hours from the first dose", fontsize=SMALL, color=INK2)
+    ax.set_ylabel(unit, fontsize=SMALL, color=INK2)
+    legend = ax.legend(
+        fontsize=SMALL - 1.0, frameon=True, framealpha=0.85, edgecolor=STRONG, labelcolor=INK,
+        loc="upper right", handlelength=2.4, borderpad=0.3, labelspacing=0.25,
+    )  # fmt: skip
+    legend.get_frame().set_linewidth(0.6)
+
+
+def write_pk_figure(
+    times_h: FloatArray,
+    quantities: Mapping[str, FloatArray],
+    observations: pd.DataFrame,
+    doses: Sequence[tuple[float, float]],
+    title: str,
+    path: Path,
+) -> Path:
+    """Write :func:`pk_figure` to a file whose ending says the format.
+
+    Parameters
+    ----------
+    times_h, quantities, observations, title
+        As there.
+    doses : sequence of (float, float)
+        Start and length of each dose in hours; the axis ends a day after the last.
+    path : Path
+        ``.svg``, ``.png`` or ``.pdf``.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    last = max(start + length for start, length in doses)
+    seen = observations["time_h"].max() if len(observations) else 0.0
+    until = min(float(times_h[-1]), max(last + 12.0, float(np.nan_to_num(seen))))
+    figure = pk_figure(times_h, quantities, observations, title, until)
+    path.write_bytes(COURSE_FORMATS[path.suffix.lower()](figure))
+    return path
