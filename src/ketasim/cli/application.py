@@ -21,6 +21,7 @@ from ketasim.cli.emergent import emergent
 from ketasim.cli.export import export
 from ketasim.cli.listing import list_items
 from ketasim.cli.pk import pk
+from ketasim.cli.pk_scores import pk_scores
 from ketasim.cli.population import population
 from ketasim.cli.run import run
 from ketasim.cli.simulate import RegimenCommand, simulate
@@ -87,6 +88,7 @@ app.command(
     cls=RegimenCommand,
     epilog='Example: ketasim pk "84 mg esketamine intranasal" --with rifampicin --figure pk.svg',
 )(pk)
+app.command("pk-scores", epilog="Example: ketasim pk-scores --json")(pk_scores)
 app.command("list", epilog="Example: ketasim list parameters --json")(list_items)
 app.command("emergent", epilog="Example: ketasim emergent --only onset")(emergent)
 app.command("calibrate", epilog="Example: ketasim calibrate biology --workers 2")(calibrate_model)

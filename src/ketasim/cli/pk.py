@@ -10,8 +10,8 @@ import typer
 
 from ketasim.cli.console import number, output, plain_table, span, write_json
 from ketasim.cli.simulate import assignments
-from ketasim.cli.values import computable, require_place
-from ketasim.errors import ModelError, unknown_name
+from ketasim.cli.values import computable, require_figure
+from ketasim.errors import ModelError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["pk"]
 
-_FIGURES = (".svg", ".png", ".pdf")
 _MOST_ROWS, _MOST_TARGETS = 20, 4
 
 
@@ -60,10 +59,7 @@ def pk(
     from ketasim.units import parse_duration
 
     if figure is not None:
-        if figure.suffix.lower() not in _FIGURES:
-            kind = unknown_name("kind of figure", figure.suffix, _FIGURES)
-            raise ModelError(f"--figure {figure}: {kind} Write for example {figure.stem or 'course'}.svg.")
-        require_place("--figure", figure)
+        require_figure("--figure", figure)
     times = [part.strip() for text in at or () for part in text.split(",")]
     changed = assignments(set_ or [])
     with computable("--set " + "; ".join(set_) if set_ else ""):

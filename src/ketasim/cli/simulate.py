@@ -11,8 +11,8 @@ import typer
 from typer.core import TyperCommand
 
 from ketasim.cli.console import number, output, plain_table, span, write_json
-from ketasim.cli.values import computable, require_place
-from ketasim.errors import ModelError, unknown_name
+from ketasim.cli.values import computable, require_figure
+from ketasim.errors import ModelError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,8 +61,6 @@ _MAIN = (
     "placebo",
 )
 
-_FIGURES = (".svg", ".png", ".pdf")
-
 
 class RegimenCommand(TyperCommand):
     """Takes a regimen that starts with a minus sign for a regimen, so that its error is the dose's own."""
@@ -103,7 +101,7 @@ def simulate(
     from ketasim.api import simulate_regimen
 
     if figure is not None:
-        _check_figure(figure)
+        require_figure("--figure", figure)
     times = [part.strip() for text in at or () for part in text.split(",")]
     changed = assignments(set_ or [])
     with computable("--set " + "; ".join(set_) if set_ else ""):
@@ -138,16 +136,6 @@ def assignments(texts: list[str]) -> dict[str, str]:
             raise ModelError(f"--set: {name!r} is given twice; keep one.")
         found[name] = value
     return found
-
-
-def _check_figure(path: Path) -> None:
-    """Refuse a figure that cannot be written before anything is simulated."""
-    if path.suffix.lower() not in _FIGURES:
-        raise ModelError(
-            f"--figure {path}: {unknown_name('kind of figure', path.suffix, _FIGURES)} "
-            f"Write for example {path.stem or 'course'}.svg."
-        )
-    require_place("--figure", path)
 
 
 def _draw(course: Course, path: Path) -> None:

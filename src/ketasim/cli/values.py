@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ketasim.errors import ModelError, SolverError
+from ketasim.errors import ModelError, SolverError, unknown_name
 
-__all__ = ["computable", "require_place", "whole_number"]
+__all__ = ["FIGURES", "computable", "require_figure", "require_place", "whole_number"]
+
+#: Kinds of figure that can be written.
+FIGURES = (".svg", ".png", ".pdf")
 
 
 def whole_number(option: str, text: str, what: str, low: int, high: int) -> int:
@@ -83,3 +86,19 @@ def require_place(option: str, path: Path) -> None:
     """
     if path.is_dir() or not path.parent.is_dir():
         raise ModelError(f"{option} {path}: this is not a file in an existing folder; choose another path.")
+
+
+def require_figure(option: str, path: Path) -> None:
+    """Refuse a figure that cannot be written, before anything is simulated.
+
+    Raises
+    ------
+    ModelError
+        If the ending is no kind of figure, or no file can be written there.
+    """
+    if path.suffix.lower() not in FIGURES:
+        raise ModelError(
+            f"{option} {path}: {unknown_name('kind of figure', path.suffix, FIGURES)} "
+            f"Write for example {path.stem or 'figure'}.svg."
+        )
+    require_place(option, path)

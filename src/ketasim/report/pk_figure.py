@@ -136,7 +136,11 @@ def _concentrations(
 
 def _points(observations: pd.DataFrame, name: str) -> list[tuple[float, float]]:
     """Published values of a quantity with their times."""
-    own = observations[(observations["quantity"] + "_" + observations["site"]) == name]
+    species, site = name.rsplit("_", 1)
+    own = observations[observations["quantity"] == species]
+    if species.removeprefix("s_").removeprefix("r_") == "ketamine":
+        # Of metabolites both sites are the same.
+        own = own[own["site"] == site]
     found = []
     for statistic, time, value in own[["statistic", "time_h", "value"]].itertuples(index=False):
         if statistic == "value_at" and np.isfinite(time):
@@ -167,7 +171,7 @@ def _finish(ax: Axes, unit: str, until_h: float) -> None:
     ax.set_ylabel(unit, fontsize=SMALL, color=INK2)
     legend = ax.legend(
         fontsize=SMALL - 1.0, frameon=True, framealpha=0.85, edgecolor=STRONG, labelcolor=INK,
-        loc="upper right", handlelength=2.4, borderpad=0.3, labelspacing=0.25,
+        loc="best", handlelength=2.4, borderpad=0.3, labelspacing=0.25,
     )  # fmt: skip
     legend.get_frame().set_linewidth(0.6)
 

@@ -1,0 +1,150 @@
+"""``ketasim pk-scores``: published concentrations and exposures beside the model's."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ketasim.cli.console import number, output, plain_table, write_json
+from ketasim.cli.values import require_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ketasim.validation.pharmacokinetics import Error, PkScores
+
+__all__ = ["pk_scores"]
+
+_ERRORS = ("group", "rows are", "n", "median absolute error", "within two-fold")
+_ROWS = (
+    "row",
+    "source",
+    "regimen",
+    "what",
+    "statistic",
+    "at h",
+    "published",
+    "model",
+    "error",
+    "kind",
+    "use",
+)
+
+
+def pk_scores(
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Write the tables of the documentation.")
+    ] = False,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw published against model: .svg, .png or .pdf.")
+    ] = None,
+) -> None:
+    """Compare every published concentration and exposure with the model."""
+    from ketasim.validation.pharmacokinetics import score_readings
+
+    if figure is not None:
+        require_figure("--figure", figure)
+    scores = score_readings()
+    if figure is not None:
+        from ketasim.report.pk_score_figure import write_pk_score_figure
+
+        write_pk_score_figure(scores.rows, figure)
+        print(f"figure: {figure}", file=sys.stderr)
+    if as_json:
+        shown = ["row", "citation", "regimen", "quantity", "site", "statistic", "time_h", "value", "unit"]
+        shown += ["predicted", "error", "kind", "use", "route"]
+        write_json(
+            {
+                "headline": [vars(error) for error in scores.headline],
+                "by_route": [vars(error) for error in scores.by_route],
+                "by_species": [vars(error) for error in scores.by_species],
+                "by_source": [vars(error) for error in scores.by_source],
+                "rows": scores.rows[shown].to_dict("records"),
+                "far": scores.far[["row", "citation", "why"]].to_dict("records"),
+            }
+        )
+        return
+    parts: dict[str, tuple[Sequence[str], list[tuple[str, ...]]]] = {
+        "Headline": (_ERRORS, _error_rows(scores.headline)),
+        "By route": (_ERRORS, _error_rows(scores.by_route)),
+        "By species": (_ERRORS, _error_rows(scores.by_species)),
+        "By source": (_ERRORS, _error_rows(scores.by_source)),
+        "Beyond two-fold": (("row", "source", "what", "published", "model", "why"), _far(scores)),
+    }
+    if markdown:
+        parts["Every row"] = (_ROWS, _every(scores))
+        for title, (columns, rows) in parts.items():
+            print(f"### {title}\n\n" + "\n".join(_lines(columns, rows)) + "\n")
+        return
+    screen = output()
+    for title, (columns, rows) in parts.items():
+        screen.print(plain_table(columns, rows, title=title))
+
+
+def _error_rows(errors: Iterable[Error]) -> list[tuple[str, ...]]:
+    return [
+        (
+            error.group,
+            error.kind.replace("_", " "),
+            str(error.n),
+            _share(error),
+            f"{error.within_two_fold} of {error.n}" if error.n else "",
+        )
+        for error in errors
+    ]
+
+
+def _share(error: Error) -> str:
+    from ketasim.validation.pharmacokinetics import UNVALIDATED
+
+    if error.group in UNVALIDATED:
+        return "not validated"
+    return "not scored: fewer than 5 rows" if error.median is None else f"{100.0 * error.median:.1f} %"
+
+
+def _far(scores: PkScores) -> list[tuple[str, ...]]:
+    return [
+        (
+            str(row["row"]),
+            str(row["citation"]),
+            f"{row['quantity']} {row['statistic']}" + f" {_hours(row['time_h'], ' h')}".rstrip(),
+            f"{number(float(row['value']))} {row['unit']}",
+            number(float(row["predicted"])),
+            str(row["why"]),
+        )
+        for _, row in scores.far.iterrows()
+    ]
+
+
+def _every(scores: PkScores) -> list[tuple[str, ...]]:
+    return [
+        (
+            str(row["row"]),
+            str(row["citation"]),
+            str(row["regimen"]) + ("" if row["modifier"] == "none" else f", {row['modifier']}"),
+            f"{row['quantity']}, {row['site']}",
+            str(row["statistic"]),
+            _hours(row["time_h"]),
+            f"{number(float(row['value']))} {row['unit']}",
+            number(float(row["predicted"])),
+            f"{100.0 * row['error']:+.0f} %",
+            str(row["kind"]).replace("_", " "),
+            str(row["use"]),
+        )
+        for _, row in scores.rows.iterrows()
+    ]
+
+
+def _hours(time: float, unit: str = "") -> str:
+    """A time, or nothing where a row has none."""
+    return f"{time:.3g}{unit}" if math.isfinite(time) else ""
+
+
+def _lines(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    head = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return head + ["| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in rows]
