@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["pk_scores"]
 
 _ERRORS = ("group", "rows are", "n", "median absolute error", "within two-fold")
+#: The one source of whole time courses of all species.
+_COURSES = "kamp2020bja"
 _ROWS = (
     "row",
     "source",
@@ -43,18 +45,26 @@ def pk_scores(
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw published against model: .svg, .png or .pdf.")
     ] = None,
+    courses: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the published time courses: .svg, .png or .pdf."),
+    ] = None,
 ) -> None:
     """Compare every published concentration and exposure with the model."""
     from ketasim.validation.pharmacokinetics import score_readings
 
     if figure is not None:
         require_figure("--figure", figure)
+    if courses is not None:
+        require_figure("--courses", courses)
     scores = score_readings()
     if figure is not None:
         from ketasim.report.pk_score_figure import write_pk_score_figure
 
         write_pk_score_figure(scores.rows, figure)
         print(f"figure: {figure}", file=sys.stderr)
+    if courses is not None:
+        _draw_courses(scores, courses)
     if as_json:
         shown = ["row", "citation", "regimen", "quantity", "site", "statistic", "time_h", "value", "unit"]
         shown += ["predicted", "error", "kind", "use", "route"]
@@ -84,6 +94,24 @@ def pk_scores(
     screen = output()
     for title, (columns, rows) in parts.items():
         screen.print(plain_table(columns, rows, title=title))
+
+
+def _draw_courses(scores: PkScores, path: Path) -> None:
+    """Draw every time course of the source that published whole ones."""
+    import numpy as np
+
+    from ketasim.dosing import parse_regimen
+    from ketasim.model.kinetics import simulate_kinetics
+    from ketasim.report.pk_course_figure import PkCourse, write_pk_course_figure
+
+    own = scores.rows[(scores.rows["citation"] == _COURSES) & (scores.rows["statistic"] == "value_at")]
+    found = []
+    for regimen, rows in own.groupby("regimen", sort=True):
+        times = np.linspace(0.0, float(rows["time_h"].max()) + 0.25, 241)
+        run = simulate_kinetics(parse_regimen(str(regimen)), times)
+        found.append(PkCourse(str(regimen), times, run.quantities, rows))
+    write_pk_course_figure(found, _COURSES, path)
+    print(f"courses: {path}", file=sys.stderr)
 
 
 def _error_rows(errors: Iterable[Error]) -> list[tuple[str, ...]]:

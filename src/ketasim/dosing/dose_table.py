@@ -15,6 +15,7 @@ from ketasim.dosing.dose import Dose
 from ketasim.dosing.drugs import DRUGS
 from ketasim.dosing.regimen import DEVICE_GAP_H, Regimen, split_devices
 from ketasim.dosing.units_of_dose import DOSE_UNITS
+from ketasim.errors import DoseError
 
 __all__ = ["DoseTable", "dose_table"]
 
@@ -123,7 +124,11 @@ def dose_table(
     mass = table.pop("absolute") + table.pop("per_kg") * weight[subject]
     per_m2 = table.pop("per_m2")
     if per_m2.any():
-        height = np.full(len(weight), np.nan) if height_m is None else np.asarray(height_m)
+        if height_m is None:
+            raise DoseError(
+                "height_m: a dose per m2 needs the height of the person; give it in metres, or a dose per kg."
+            )
+        height = np.asarray(height_m, dtype=np.float64)
         mass = mass + np.where(per_m2 > 0.0, per_m2 * np.sqrt(100.0 * height * weight / 3600.0)[subject], 0.0)
     device = np.zeros(len(subject), dtype=np.int64)
     return _with_devices(DoseTable(subject=subject, mass_mg=mass, device=device, **table))

@@ -154,7 +154,8 @@ def calibrate_kinetics(
     readings = load_readings(use=("fit", "check"))
     targets = _targets(readings)
     if without:
-        targets = targets[(targets["citation"] != without) & (targets["route"] != without)]
+        kept = (targets["citation"] != without) & (targets["route"] != without)
+        targets = targets[kept].reset_index(drop=True)
     scale, log_values = _weights(targets), np.log(targets["value"].to_numpy())
 
     def sets_at(points: FloatArray) -> list[ParameterSet]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from ketasim.model.chain import MEDIATORS, SEVERITY_STATES, STAGES, Chain, build_chain
 from ketasim.model.clamp import Clamp, parse_clamp
+from ketasim.model.kinetics import simulate_kinetics, simulate_kinetics_many, untreated
+from ketasim.model.options import load_options
 from ketasim.model.parameters import Parameter, ParameterSet, load_parameters, read_overrides
 from ketasim.model.patients import Patient
+from ketasim.model.readouts import person_parameters
 from ketasim.model.simulator import Run, Simulator
 from ketasim.model.stage import Derived, Equations, Input, Provides, Reads, Stage, State, Symbols
 from ketasim.model.summary import summarise_course
 from ketasim.model.times import output_times
+from ketasim.model.titration import run_with_rule
 
 __all__ = [
     "MEDIATORS",
@@ -31,9 +35,15 @@ __all__ = [
     "State",
     "Symbols",
     "build_chain",
+    "load_options",
     "load_parameters",
     "output_times",
     "parse_clamp",
+    "person_parameters",
     "read_overrides",
+    "run_with_rule",
+    "simulate_kinetics",
+    "simulate_kinetics_many",
     "summarise_course",
+    "untreated",
 ]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ketasim.dosing import Regimen
 from ketasim.dosing.dose_table import DoseTable, dose_table
 from ketasim.engine import Batch
-from ketasim.engine.events import Happenings, Marks, Schedules, merged_events
+from ketasim.engine.events import Flows, Happenings, Marks, Schedules, merged_events
 from ketasim.engine.schedule import InputPath
 from ketasim.errors import KetasimError, ModelError, unknown_name
 from ketasim.model.happenings import doses_given
@@ -205,7 +205,7 @@ def _happenings(
     ]
     table = dose_table(regimen, *bodies)
     found = doses_given(program, simulator.chain.units, table, values)
-    earlier = simulator.earlier_doses.left(program, table, values, rows, lambda *_: {})
+    left, flowing = simulator.earlier_doses.left(program, table, values, rows, lambda *_: {})
     days = cohort.stress.shape[1]
     stress = Marks(
         np.repeat(np.arange(count), days),
@@ -214,7 +214,9 @@ def _happenings(
         cohort.stress[places].ravel(),
     )
     return found._replace(
-        jumps=Marks.joined([found.jumps, earlier]), inputs=Marks.joined([found.inputs, stress])
+        jumps=Marks.joined([found.jumps, left]),
+        flows=Flows.joined([found.flows, flowing]),
+        inputs=Marks.joined([found.inputs, stress]),
     )
 
 

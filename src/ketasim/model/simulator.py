@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ketasim.dosing import Regimen
 from ketasim.dosing.dose_table import DoseTable, dose_table
 from ketasim.engine import DEFAULT_RTOL, Batch, VectorEngine, differentiate
-from ketasim.engine.events import Happenings, Marks, Schedules, merged_events
+from ketasim.engine.events import Flows, Happenings, Marks, Schedules, merged_events
 from ketasim.engine.schedule import InputPath, Reset, Schedule
 from ketasim.errors import KetasimError, ModelError, SolverError, unknown_name
 from ketasim.model.administration import INFUSED
@@ -377,11 +377,12 @@ class Simulator:
         def outside_at(person: int, time_h: float) -> dict[str, float]:
             return {name: path.at(time_h * self.hour) for name, path in outside[person].items()}
 
-        earlier = self.earlier_doses.left(engine.program, table, values, rows, outside_at)
+        left, flowing = self.earlier_doses.left(engine.program, table, values, rows, outside_at)
         clamped = [self._clamped(case.patient, case.clamps, float(case.times_h[0])) for case in cases]
         paths = [plain | own for plain, (own, _) in zip(outside, clamped, strict=True)]
         return found._replace(
-            jumps=Marks.joined([found.jumps, earlier]),
+            jumps=Marks.joined([found.jumps, left]),
+            flows=Flows.joined([found.flows, flowing]),
             inputs=Marks.joined([found.inputs, marked_paths(engine.program, paths)]),
             settings=marked_settings(engine.program, [resets for _, resets in clamped]),
         )

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ketasim.dosing.dose_table import DoseTable
+from ketasim.dosing.regimen import DEVICE_GAP_H
 from ketasim.engine import Batch, VectorEngine
-from ketasim.engine.events import Marks, Schedules, merged_events
+from ketasim.engine.events import Flows, Happenings, Marks, Schedules, merged_events
 from ketasim.engine.lower import Program
 from ketasim.errors import SolverError
 from ketasim.model.administration import INFUSED, Values
@@ -69,7 +70,7 @@ class EarlierDoses:
         values: Values,
         rows: FloatArray,
         outside: Callable[[int, float], Mapping[str, float]],
-    ) -> Marks:
+    ) -> tuple[Marks, Flows]:
         """Amounts that are there when the doses of a steady state are given.
 
         Parameters
@@ -87,8 +88,9 @@ class EarlierDoses:
 
         Returns
         -------
-        Marks
-            A jump a state and dose, in the chain's units.
+        Marks, Flows
+            What earlier doses left in each state, as jumps, and what of them still flows, in the
+            chain's units.
 
         Raises
         ------
@@ -97,63 +99,82 @@ class EarlierDoses:
         """
         entries = np.flatnonzero(np.isfinite(table.steady_state_h))
         if not len(entries):
-            return Marks.joined([])
+            return Marks.joined([]), Flows.joined([])
         given = table.rows(entries)
         hour = self.chain.units.factor("h")
+        # Devices of one dose begin one after another: each course is counted from the start of its dose.
+        offset_h = np.asarray(given.device * DEVICE_GAP_H, dtype=np.float64)
+        begins = (given.time_h - offset_h) * hour
+        happenings = self._alone(replace(given, time_h=offset_h), values, outside, begins / hour)
         names = [name for name in self._engine.program.state_names if not name.startswith(_NOT_LINEAR)]
-        amounts = self._summed(given, values, self._own_rows(program, rows)[given.subject], outside, names)
-        count = len(names)
-        return Marks(
-            np.repeat(given.subject, count),
+        own_rows = self._own_rows(program, rows)[given.subject]
+        intervals = given.steady_state_h * hour
+        amounts = self._summed(happenings, own_rows, intervals, names)
+        left = Marks(
+            np.repeat(given.subject, len(names)),
             np.tile([program.state_places[name] for name in names], len(entries)),
-            np.repeat(given.time_h * hour, count),
+            np.repeat(begins, len(names)),
             amounts.ravel(),
         )
+        places = np.array([program.state_places[name] for name in self._engine.program.state_names])
+        jumps, flows = _still_coming(happenings, intervals)
+        coming = [
+            Marks(given.subject[own], places[target], time + begins[own], value)
+            for own, target, time, value in jumps
+        ]
+        flowing = [
+            Flows(given.subject[own], places[target], start + begins[own], end + begins[own], amount)
+            for own, target, start, end, amount in flows
+        ]
+        return Marks.joined([left, *coming]), Flows.joined(flowing)
 
     def _own_rows(self, program: Program, rows: FloatArray) -> FloatArray:
         places = {name: place for place, name in enumerate(program.parameters)}
         return rows[:, [places[name] for name in self._engine.program.parameters]]
 
-    def _summed(
+    def _alone(
         self,
         given: DoseTable,
         values: Values,
-        rows: FloatArray,
         outside: Callable[[int, float], Mapping[str, float]],
-        names: Sequence[str],
-    ) -> FloatArray:
-        """Sum over all earlier doses, shape (doses, states)."""
-        program, hour = self._engine.program, self.chain.units.factor("h")
-        alone = replace(given, subject=np.arange(len(given)), time_h=np.zeros(len(given)))
-        people = given.subject
+        hours: FloatArray,
+    ) -> Happenings:
+        """Each dose by itself, with what is outside at the hour at which it is given."""
+        program, people = self._engine.program, given.subject
 
         def of_person(name: str, part: DoseTable) -> FloatArray:
             return values(name, replace(part, subject=people[part.subject]))
 
+        alone = replace(given, subject=np.arange(len(given)))
         happenings = doses_given(program, self.chain.units, alone, of_person)
         beside = [
             (i, program.inputs.index(name), 0.0, value)
-            for i, (person, time) in enumerate(zip(people.tolist(), given.time_h.tolist(), strict=True))
+            for i, (person, time) in enumerate(zip(people.tolist(), hours.tolist(), strict=True))
             for name, value in outside(person, time).items()
             if name in program.inputs
         ]
-        inputs = Marks.joined([happenings.inputs, Marks.of_rows(beside)])
-        happenings = happenings._replace(inputs=inputs)
-        schedules = Schedules(program, happenings, len(given))
+        return happenings._replace(inputs=Marks.joined([happenings.inputs, Marks.of_rows(beside)]))
+
+    def _summed(
+        self, happenings: Happenings, rows: FloatArray, intervals: FloatArray, names: Sequence[str]
+    ) -> FloatArray:
+        """Sum over all earlier doses, shape (doses, states)."""
+        program, count = self._engine.program, len(intervals)
+        schedules = Schedules(program, happenings, count)
         places = [program.state_places[name] for name in names]
         scales = np.array(self._part.system.scales)[places]
         defaults = self._part.input_defaults()
-        found, waiting, count = np.zeros((len(given), len(places))), np.arange(len(given)), _INTERVALS
+        found, waiting, most = np.zeros((count, len(places))), np.arange(count), _INTERVALS
         while len(waiting):
-            if count > _MOST_INTERVALS:
+            if most > _MOST_INTERVALS:
                 raise SolverError(
                     f"steady state: what a dose leaves is not eliminated within {_MOST_INTERVALS:,} "
                     "intervals; give a longer one."
                 )
-            times = [np.arange(count + 1) * every * hour for every in given.steady_state_h.tolist()]
+            times = [np.arange(most + 1) * interval for interval in intervals.tolist()]
             ends = np.array([own[-1] for own in times])
-            events = merged_events(program, happenings, np.zeros(len(given)), ends, defaults)
-            starts = np.zeros((len(given), len(program.state_names)))
+            events = merged_events(program, happenings, np.zeros(count), ends, defaults)
+            starts = np.zeros((count, len(program.state_names)))
             whole = Batch(rows, starts, schedules, times, events)
             solutions = self._engine.solve(whole.part(waiting.tolist()), defaults, _RTOL)
             if solutions.failures:
@@ -162,5 +183,22 @@ class EarlierDoses:
             found[waiting] = left.sum(axis=1)
             size = np.maximum(np.abs(found[waiting]), scales)
             waiting = waiting[~(np.abs(left[:, -1]) <= _LEFT * size).all(axis=1)]
-            count *= 4
+            most *= 4
         return found
+
+
+def _still_coming(happenings: Happenings, intervals: FloatArray) -> tuple[list[Marks], list[Flows]]:
+    """What of earlier doses comes only after the next one is given, as of a release longer than that."""
+    jumps, flows = [], []
+    last = max(happenings.flows.end.max(initial=0.0), happenings.jumps.time.max(initial=0.0))
+    for before in range(1, 1 + int(last / intervals.min())):
+        marks, streams = happenings.jumps, happenings.flows
+        time = marks.time - before * intervals[marks.patient]
+        jumps.append(marks._replace(time=time).picked(time >= 0.0))
+        shift = before * intervals[streams.patient]
+        start, end = np.maximum(streams.start - shift, 0.0), streams.end - shift
+        share = (end - start) / (streams.end - streams.start)
+        # What rounding leaves of a span is none.
+        late = share > _LEFT
+        flows.append(Flows(streams.patient, streams.target, start, end, share * streams.amount).picked(late))
+    return jumps, flows

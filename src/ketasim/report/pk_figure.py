@@ -86,7 +86,7 @@ def pk_figure(
     figure.text(0.012, 1.0 - 0.1 / _HEIGHT, title, fontsize=TEXT, color=INK, va="top", wrap=True)
     figure.text(
         0.012, 0.1 / _HEIGHT,
-        "Marks: published values for a like regimen, not scaled to this dose. "
+        "Marks: published for a like regimen, not scaled; a peak without a time stands at the model's. "
         "A research and teaching instrument.",
         fontsize=SMALL, color=INK2, va="bottom",
     )  # fmt: skip
@@ -121,7 +121,7 @@ def _concentrations(
     for index, name in enumerate(shown):
         values = np.where(curves[name] > 0.0, curves[name], np.nan)
         ax.plot(times, values, label=_spoken(name), **_line(index))
-        points = _points(observations, name)
+        points = _points(observations, name, float(times[np.argmax(curves[name])]))
         if points:
             at, found = zip(*points, strict=True)
             ax.plot(
@@ -134,8 +134,8 @@ def _concentrations(
     _finish(ax, "ng/mL in plasma", until_h)
 
 
-def _points(observations: pd.DataFrame, name: str) -> list[tuple[float, float]]:
-    """Published values of a quantity with their times."""
+def _points(observations: pd.DataFrame, name: str, peak_h: float) -> list[tuple[float, float]]:
+    """Published values of a quantity with their times; a peak without one stands at that of the model."""
     species, site = name.rsplit("_", 1)
     own = observations[observations["quantity"] == species]
     if species.removeprefix("s_").removeprefix("r_") == "ketamine":
@@ -148,8 +148,7 @@ def _points(observations: pd.DataFrame, name: str) -> list[tuple[float, float]]:
     peaks = own[own["statistic"] == "cmax"]
     for citation, value in peaks[["citation", "value"]].itertuples(index=False):
         when = own[(own["statistic"] == "tmax") & (own["citation"] == citation)]["value"]
-        if len(when):
-            found.append((float(when.iloc[0]), float(value)))
+        found.append((float(when.iloc[0]) if len(when) else peak_h, float(value)))
     return found
 
 
