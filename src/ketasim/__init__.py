@@ -11,7 +11,8 @@ from ketasim._lazy import lazy_loader
 
 if TYPE_CHECKING:
     from ketasim.api import Course, TrialResult, simulate, simulate_regimen, simulate_study
-    from ketasim.dosing import Dose, Regimen, parse_regimen
+    from ketasim.api.kinetics import simulate_pk
+    from ketasim.dosing import Dose, Regimen, parse_regimen, read_nonmem
     from ketasim.errors import (
         DoseError,
         EvidenceError,
@@ -46,7 +47,9 @@ __all__ = [
     "__version__",
     "load_parameters",
     "parse_regimen",
+    "read_nonmem",
     "simulate",
+    "simulate_pk",
     "simulate_regimen",
     "simulate_study",
 ]
@@ -54,7 +57,8 @@ __all__ = [
 #: Where each public name lives. `ketasim --help` must not wait for the model.
 _HOMES = {
     "ketasim.api": ("Course", "TrialResult", "simulate", "simulate_regimen", "simulate_study"),
-    "ketasim.dosing": ("Dose", "Regimen", "parse_regimen"),
+    "ketasim.api.kinetics": ("simulate_pk",),
+    "ketasim.dosing": ("Dose", "Regimen", "parse_regimen", "read_nonmem"),
     "ketasim.errors": (
         "DoseError",
         "EvidenceError",

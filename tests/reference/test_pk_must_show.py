@@ -50,9 +50,11 @@ def test_median_errors_are_within_the_bars() -> None:
     everything, _, vein, nasal = scores().headline
     for error, kind, bar in ((everything, "measured", 0.20), (vein, "measured", 0.15)):
         assert error.kind == kind
-        assert error.median is not None and error.median <= bar
+        assert error.median is not None
+        assert error.median <= bar
     assert nasal.kind == "model_output"
-    assert nasal.median is not None and nasal.median <= 0.15
+    assert nasal.median is not None
+    assert nasal.median <= 0.15
 
 
 def test_headline_rows_are_all_the_measured_ones() -> None:

@@ -56,7 +56,7 @@ def test_masses_by_hand() -> None:
 
 def test_one_regimen_for_all_is_the_same_for_each() -> None:
     regimen = parse_regimen(
-        "0.5 mg/kg ketamine iv over 40 min, twice weekly x 4 doses; 84 mg esketamine nasal, at 5 h"
+        "0.5 mg/kg ketamine iv over 40 min, every 72 h x 4; 84 mg esketamine nasal, at 5 h"
     )
     one, each = dose_table(regimen, WEIGHTS), dose_table([regimen] * 3, WEIGHTS)
     for name in vars(one):
@@ -97,9 +97,11 @@ def test_occasions_count_placebos_too() -> None:
 
 def test_what_a_dose_does_not_state_is_not_a_number() -> None:
     table = dose_table(
-        parse_regimen("20 mg ketamine im; 20 mg ketamine sc (F 0.9, ka 2.5 /h), every 8 h at steady state from 5 h"),
+        parse_regimen(
+            "20 mg ketamine im; 20 mg ketamine sc (F 0.9, ka 2.5 /h), every 8 h at steady state from 5 h"
+        ),
         np.array([70.0]),
-    )  # fmt: skip
+    )
     assert table.route.tolist() == ["im", "sc"]
     for name, value in (("bioavailability", 0.9), ("absorption_rate", 2.5), ("steady_state_h", 8.0)):
         plain, stated = getattr(table, name)
@@ -138,6 +140,7 @@ def regimens(draw: st.DrawFn) -> Regimen:
         unit = draw(st.sampled_from(units))
         most = 0.001 if unit.amount == "g" else 1.0
         active = drug.is_active
+        salt = active and drug.salt_factor is not None and draw(st.booleans())
         doses.append(
             Dose(
                 drug.name,
@@ -146,12 +149,12 @@ def regimens(draw: st.DrawFn) -> Regimen:
                 unit.name,
                 draw(st.sampled_from([0.0, 1.5, 24.0, 1.0 / 3.0])),
                 draw(st.sampled_from([0.5, 2.0 / 3.0, 7.0])) if route.is_infusion else None,
-                form="hydrochloride" if active and drug.salt_factor is not None and draw(st.booleans()) else "base",
+                form="hydrochloride" if salt else "base",
                 bioavailability=0.4 if active and route.takes_bioavailability else None,
                 absorption_rate=1.25 if active and route.needs_absorption else None,
                 steady_state_h=draw(st.sampled_from([None, 8.0, 24.0])),
             )
-        )  # fmt: skip
+        )
     return Regimen(tuple(doses))
 
 

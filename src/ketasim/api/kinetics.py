@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ketasim.api.kinetic_rows import is_ketamine, nearest_readings, regimen_notes
 from ketasim.api.options import require, texts
 from ketasim.dosing import DRUGS, Regimen, parse_regimen
 from ketasim.engine.schedule import InputPath
@@ -35,43 +36,6 @@ ANCESTRIES = ("none", "asian", "japanese")
 
 #: Hours after the last dose that are simulated, so that what is left does not matter; a moment after a bolus.
 _TAIL_H, _JUST_AFTER_H = 96.0, 1e-5
-
-#: Routes whose course in people no row of the evidence lets us check, and what to say.
-_UNVALIDATED = {
-    "im": "one doubtful published row: the rate of absorption is assumed",
-    "sc": "no published human row: share and rate are the ones that you gave",
-    "rectal": "no published human curve: share and rate are the ones that you gave",
-    "inhaled": "three published rows of doubtful origin: the course is not validated",
-}
-_ROUTE_GROUPS = {
-    "iv_infusion": ("iv",),
-    "iv_bolus": ("iv",),
-    "intranasal": ("nasal",),
-    "oral": ("oral",),
-    "oral_prolonged_release": ("oral PR",),
-    "sublingual": ("sublingual", "film"),
-    "inhaled": ("inhaled",),
-    "im": ("im",),
-    "sc": ("sc",),
-    "rectal": ("rectal",),
-}
-#: What is told of a published row.
-_SHOWN_COLUMNS = (
-    "row",
-    "citation",
-    "regimen",
-    "quantity",
-    "site",
-    "statistic",
-    "time_h",
-    "value",
-    "unit",
-    "kind",
-    "ancestry",
-    "age_y",
-)
-#: Rows are near if their dose is within this factor.
-_NEAR = 1.5
 
 
 @dataclass(frozen=True)
@@ -174,7 +138,7 @@ class PkResult:
         for dose in self.regimen.doses:
             moieties = DRUGS[dose.drug].moieties
             part = sum(moieties.values()) if name == "ketamine" else moieties.get(name, 0.0)
-            if not set(moieties) <= {"s_ketamine", "r_ketamine"}:
+            if not is_ketamine(dose.drug):
                 part = 0.0
             share += part * dose.mass_mg(float(self.person["weight_kg"]), float(self.person["height_m"]))
         return share or None
@@ -219,7 +183,10 @@ class PkResult:
 
     @cached_property
     def occupancy(self) -> dict[str, dict[str, float]]:
-        """Peak, its time, mean over 24 h from the first dose and hours above a fifth, of each block."""
+        """Peak, its time, mean and hours above a fifth, of each block.
+
+        ``mean_24h`` counts from the first dose; of a shorter simulation it is the mean of all of it.
+        """
         found = {}
         inside = self.times_h <= 24.0
         for name, values in self.quantities.items():
@@ -360,7 +327,7 @@ def simulate_pk(
         run.times_h,
         run.quantities,
         begun.mass_mg(person["weight_kg"], person["height_m"]),
-        _notes(begun),
+        regimen_notes(begun, person["weight_kg"], person["height_m"], length),
     )
 
 
@@ -425,66 +392,3 @@ def _time(text: str, length: float) -> float:
             "longer --duration."
         )
     return hours
-
-
-def _notes(regimen: Regimen) -> tuple[str, ...]:
-    found = []
-    for route in dict.fromkeys(dose.route for dose in regimen.doses if dose.is_active):
-        if route in _UNVALIDATED:
-            found.append(f"The route {route} is not validated: {_UNVALIDATED[route]}.")
-    if any(dose.steady_state_h is not None for dose in regimen.doses):
-        found.append("Steady state holds for plasma and block; areas are of one interval of it.")
-    return tuple(found)
-
-
-def nearest_readings(regimen: Regimen, weight_kg: float = 70.0, height_m: float = 1.70) -> pd.DataFrame:
-    """Published rows for the regimen that is most like this one.
-
-    Like is: the same drug by the same group of routes, as many doses (a course of equal doses is
-    looked at by its first), and a dose a kilogram within a factor of 1.5. Of those the ones with
-    the nearest dose and length are taken.
-
-    Parameters
-    ----------
-    regimen : Regimen
-        A regimen.
-    weight_kg, height_m : float
-        Who takes it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``row, citation, published_regimen, quantity, site, statistic, time_h, value, unit, kind,
-        ancestry, age_y``; values as published, not scaled to this dose. Empty if nothing is near.
-    """
-    from ketasim.evidence.readings import load_readings
-
-    columns = list(_SHOWN_COLUMNS)
-    readings = load_readings(use=("fit", "check"))
-    active = [dose for dose in regimen.doses if dose.is_active]
-    groups = _ROUTE_GROUPS[active[0].route]
-    mine = _signature(regimen, weight_kg, height_m)
-    distance = {}
-    plain = readings[readings["route"].isin(groups) & (readings["modifier"] == "none")]
-    for text in plain["regimen"].unique():
-        other = parse_regimen(text)
-        theirs = _signature(other, 70.0, 1.70)
-        if theirs[:2] == mine[:2]:
-            off = abs(np.log(theirs[2] / mine[2])) + 0.25 * abs(theirs[3] - mine[3])
-            if abs(np.log(theirs[2] / mine[2])) <= np.log(_NEAR) + 1e-9:
-                distance[text] = off
-    if not distance:
-        return readings.iloc[:0][columns].rename(columns={"regimen": "published_regimen"})
-    best = min(distance.values())
-    near = [text for text, off in distance.items() if off <= best + 1e-9]
-    chosen = plain[plain["regimen"].isin(near)]
-    return chosen[columns].rename(columns={"regimen": "published_regimen"}).reset_index(drop=True)
-
-
-def _signature(regimen: Regimen, weight_kg: float, height_m: float) -> tuple[str, int, float, float]:
-    """Drug, whether one dose or how many, mg a kilogram in all, and hours of giving."""
-    active = [dose for dose in regimen.doses if dose.is_active]
-    if len({dose.at(0.0) for dose in active}) == 1:
-        active = active[:1]
-    mass = sum(dose.mass_mg(weight_kg, height_m) for dose in active) / weight_kg
-    return active[0].drug, len(active), mass, sum(dose.duration_h or 0.0 for dose in active)

@@ -1,4 +1,4 @@
-"""Lists of what there is: studies, drugs, quantities, parameters, stages."""
+"""Lists of what there is: studies, drugs, quantities, parameters, options, stages."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Row = dict[str, Any]
 def list_items(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="studies, drugs, quantities, parameters or stages."),
+        typer.Argument(metavar="KIND", help="studies, drugs, quantities, parameters, options or stages."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON: a list with an object a row.")] = False,
 ) -> None:
-    """List studies, drugs, quantities, parameters or stages."""
+    """List studies, drugs, quantities, parameters, options or stages."""
     if kind not in _KINDS:
         raise KetasimError(f"list: {unknown_name('kind of list', kind, _KINDS)}")
     rows_of, columns = _KINDS[kind]
@@ -39,6 +39,8 @@ def list_items(
 def _cell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else ""
     return "" if value is None else number(value)
 
 
@@ -132,6 +134,23 @@ def _parameters() -> list[Row]:
     ]
 
 
+def _options() -> list[Row]:
+    from ketasim.model.options import load_options
+
+    return [
+        {
+            "option": option.name,
+            "choice": choice.name,
+            "default": choice.name == option.default,
+            "sets": [f"{item.parameter} = {item.value:g} {item.unit}" for item in choice.settings],
+            "source": list(choice.sources),
+            "note": choice.note,
+        }
+        for option in load_options().values()
+        for choice in option.choices.values()
+    ]
+
+
 def _stages() -> list[Row]:
     from ketasim.model.chain import STAGES
     from ketasim.model.parameters import load_parameters
@@ -159,5 +178,6 @@ _KINDS: dict[str, tuple[Callable[[], list[Row]], tuple[str, ...]]] = {
     "drugs": (_drugs, ("name", "label", "value", "unit", "routes", "source")),
     "quantities": (_quantities, ("name", "unit", "stage", "label")),
     "parameters": (_parameters, ("name", "value", "unit", "low", "high", "source", "grade", "note")),
+    "options": (_options, ("option", "choice", "default", "sets", "source", "note")),
     "stages": (_stages, ("section", "name", "title", "reads", "parameters")),
 }

@@ -91,7 +91,8 @@ def pk(
     screen.print(f"{result.regimen.text}; {number(result.mass_mg)} mg free base, {weight}", soft_wrap=True)
     for note in result.notes:
         screen.print(note, soft_wrap=True)
-    screen.print(_exposure(result, labels))
+    if result.exposure:
+        screen.print(_exposure(result, labels))
     screen.print(_block(result))
     screen.print(_targets(result), soft_wrap=True)
     if result.accumulation:
@@ -155,7 +156,8 @@ def _at(result: PkResult, values: Any, time: float) -> float:
 
 
 def _block(result: PkResult) -> Table:
-    columns = ("NMDA channels blocked", "peak", "at", "mean of 24 h", "above 0.2")
+    mean = f"mean of {span(min(24.0, float(result.times_h[-1])))}"
+    columns = ("NMDA channels blocked", "peak", "at", mean, "above 0.2")
     rows = [
         (
             name.replace("_", " "),
@@ -210,7 +212,9 @@ def _model(result: PkResult, row: Any) -> float | None:
     """The same number of this simulation, where it is one of the table."""
     name = f"{row.quantity}_{row.site}"
     if row.statistic == "value_at" and name in result.quantities:
-        return _at(result, result.quantities[name], row.time_h)
+        # Beyond its ends a curve is not known, and its last value must not stand in for it.
+        inside = 0.0 <= row.time_h <= result.times_h[-1] + 1e-9
+        return _at(result, result.quantities[name], row.time_h) if inside else None
     found = result.exposure.get(name)
     key = {"cmax": "cmax", "tmax": "tmax", "auc_0_24h": "auc_0_24h", "auc_inf": "auc_infinity",
            "half_life": "half_life", "clearance": "clearance", "vss": "volume_ss"}  # fmt: skip

@@ -36,6 +36,10 @@ _ROWS = (
     "use",
 )
 
+_CONSTANTS = ("constant", "value", "95 % range", "spread between people", "grade", "source", "note")
+_OPTIONS = ("option", "choice", "sets", "sources", "why")
+_STAGE = "pharmacokinetics"
+
 
 def pk_scores(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
@@ -71,6 +75,7 @@ def pk_scores(
         write_json(
             {
                 "headline": [vars(error) for error in scores.headline],
+                "leaning": [vars(error) for error in scores.leaning],
                 "by_route": [vars(error) for error in scores.by_route],
                 "by_species": [vars(error) for error in scores.by_species],
                 "by_source": [vars(error) for error in scores.by_source],
@@ -80,7 +85,7 @@ def pk_scores(
         )
         return
     parts: dict[str, tuple[Sequence[str], list[tuple[str, ...]]]] = {
-        "Headline": (_ERRORS, _error_rows(scores.headline)),
+        "Headline": (_ERRORS, _error_rows([*scores.headline, *scores.leaning])),
         "By route": (_ERRORS, _error_rows(scores.by_route)),
         "By species": (_ERRORS, _error_rows(scores.by_species)),
         "By source": (_ERRORS, _error_rows(scores.by_source)),
@@ -90,6 +95,8 @@ def pk_scores(
         parts["Every row"] = (_ROWS, _every(scores))
         for title, (columns, rows) in parts.items():
             print(f"### {title}\n\n" + "\n".join(_lines(columns, rows)) + "\n")
+        print("## Constants\n\n" + "\n".join(_lines(_CONSTANTS, _constants())) + "\n")
+        print("## Options by name\n\n" + "\n".join(_lines(_OPTIONS, _options())))
         return
     screen = output()
     for title, (columns, rows) in parts.items():
@@ -165,6 +172,43 @@ def _every(scores: PkScores) -> list[tuple[str, ...]]:
             str(row["use"]),
         )
         for _, row in scores.rows.iterrows()
+    ]
+
+
+def _constants() -> list[tuple[str, ...]]:
+    """Constants of the stage, with what the fit says of each."""
+    from ketasim.model.parameters import load_parameters
+
+    return [
+        (
+            name,
+            f"{number(own.value)} {own.unit}".removesuffix(" ratio"),
+            "fixed" if own.low == own.high else f"{number(own.low)} to {number(own.high)}",
+            "" if not own.iiv else number(own.iiv),
+            own.grade,
+            own.source,
+            own.note,
+        )
+        for name, own in load_parameters().items()
+        if own.stage == _STAGE
+    ]
+
+
+def _options() -> list[tuple[str, ...]]:
+    """Disputes that can be settled by name; the default choice is marked."""
+    from ketasim.model.options import load_options
+
+    return [
+        (
+            option.name,
+            f"{choice.name} (default)" if choice.name == option.default else choice.name,
+            ", ".join(f"{own.parameter} = {number(own.value)} {own.unit}" for own in choice.settings)
+            or "nothing",
+            ", ".join(choice.sources),
+            choice.note,
+        )
+        for option in load_options().values()
+        for choice in option.choices.values()
     ]
 
 

@@ -279,7 +279,7 @@ def merged_events(
     Raises
     ------
     ModelError
-        If something flows into a state that the program cannot infuse into.
+        If something flows into a state that the program cannot infuse into, or in no time.
     """
     row = np.array([defaults.get(name, 0.0) for name in program.inputs])
     jumps = _summed(happenings.jumps)
@@ -312,6 +312,14 @@ def _rate_targets(program: Program, flows: Flows) -> Flows:
     if (targets < 0).any():
         name = program.state_names[int(flows.target[np.argmin(targets)])]
         raise ModelError(f"infusion: the engine was not made for infusions into {name!r}.")
+    without = ~(flows.start < flows.end)
+    if without.any():
+        place = int(np.argmax(without))
+        name, start, end = program.state_names[flows.target[place]], flows.start[place], flows.end[place]
+        raise ModelError(
+            f"infusion into {name!r}: it ends at {end:g}, which is not after its start at {start:g}; "
+            "give it a length, or give a bolus."
+        )
     return flows._replace(target=targets)
 
 

@@ -182,9 +182,43 @@ class Chain:
             }
             for name in plain:
                 values[name] = plain[name] * self.units.factor(parameters[name].unit)
+            # As for many persons, so that one alone gets the same bits: powers of arrays round otherwise.
+            one = {name: np.array([value]) for name, value in plain.items()}
             for derived in stage.derived:
-                values[derived.name] = derived.compute(plain) * self.units.factor(derived.unit)
+                found = np.ravel(derived.compute(one))[0]
+                values[derived.name] = float(found) * self.units.factor(derived.unit)
         return values
+
+    def parameter_columns(
+        self, parameters: ParameterSet, varied: Mapping[str, FloatArray]
+    ) -> dict[str, FloatArray | float]:
+        """Values for the engine of many persons: one number, or one a person where they differ.
+
+        Parameters
+        ----------
+        parameters : ParameterSet
+            What is the same for all.
+        varied : mapping of str to array, shape (persons,)
+            Parameters in which they differ, in the units of their tables.
+
+        Returns
+        -------
+        dict of str to float or array
+            As :meth:`parameter_values`.
+        """
+        columns: dict[str, FloatArray | float] = dict(self.parameter_values(parameters))
+        for name, values in varied.items():
+            columns[name] = values * self.units.factor(parameters[name].unit)
+        for stage in self.stages:
+            own = self.stage_parameters[stage.name]
+            plain = {name: parameters[name].value for name in own if name in parameters}
+            for derived in stage.derived:
+                seen = _Seen(plain)
+                derived.compute(seen)
+                moved = {name: varied[name] for name in seen.names if name in varied}
+                if moved:
+                    columns[derived.name] = derived.compute(plain | moved) * self.units.factor(derived.unit)
+        return columns
 
     def input_defaults(self) -> dict[str, float]:
         """Default of every input, in the chain's units."""
@@ -333,6 +367,18 @@ class Chain:
             loop = " -> ".join(error.args[1])
             raise ModelError(f"quantities depend on each other without a state between: {loop}.") from error
         return {symbols[name]: provided[name] for name in order}
+
+
+class _Seen(dict[str, float]):
+    """Remembers which of its items are read."""
+
+    def __init__(self, items: Mapping[str, float]) -> None:
+        super().__init__(items)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> float:
+        self.names.add(name)
+        return super().__getitem__(name)
 
 
 def build_chain(

@@ -110,7 +110,7 @@ def prepare_cohort(simulator: Simulator, cohort: Cohort, regimen: Regimen, times
         raise ModelError(
             f"cohort: the times begin at {times_h[0]:g} h; let them begin at 0, as life stress does."
         )
-    columns = _columns(simulator, cohort)
+    columns = simulator.chain.parameter_columns(cohort.parameters, cohort.varied)
     states, loads, refused = _rests(simulator, cohort, columns)
     columns = {**columns, "illness_load": loads * _factor(simulator, "illness_load")}
     kept = np.array([i for i in range(len(cohort)) if i not in refused], dtype=np.int64)
@@ -123,39 +123,6 @@ def prepare_cohort(simulator: Simulator, cohort: Cohort, regimen: Regimen, times
     schedules = Schedules(program, happenings, len(kept))
     batch = Batch(rows[kept], states[kept], schedules, [times] * len(kept), table)
     return Prepared(batch, kept, refused)
-
-
-def _columns(simulator: Simulator, cohort: Cohort) -> dict[str, FloatArray | float]:
-    """Parameters as the engine takes them, one number or one a person."""
-    chain = simulator.chain
-    columns: dict[str, FloatArray | float] = dict(chain.parameter_values(cohort.parameters))
-    for name, values in cohort.varied.items():
-        columns[name] = values * _factor(simulator, name)
-    for stage in chain.stages:
-        names = [name for name in chain.stage_parameters[stage.name] if name in cohort.parameters]
-        plain = {name: cohort.parameters[name].value for name in names}
-        for derived in stage.derived:
-            seen = _Seen(plain)
-            derived.compute(seen)
-            moved = [name for name in seen.names if name in cohort.varied]
-            if moved:
-                factor = chain.units.factor(derived.unit)
-                columns[derived.name] = (
-                    derived.compute(plain | {name: cohort.varied[name] for name in moved}) * factor
-                )
-    return columns
-
-
-class _Seen(dict[str, float]):
-    """Remembers which of its items are read."""
-
-    def __init__(self, items: Mapping[str, float]) -> None:
-        super().__init__(items)
-        self.names: set[str] = set()
-
-    def __getitem__(self, name: str) -> float:
-        self.names.add(name)
-        return super().__getitem__(name)
 
 
 def _rests(

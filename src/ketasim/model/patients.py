@@ -162,7 +162,7 @@ class PatientFinder:
         owns = [
             item.parameters.with_values({LOAD: float(load)}) for item, load in zip(chosen, loads, strict=True)
         ]
-        rows = np.concatenate([self.row(own) for own in owns])
+        rows = self.rows(owns)
         inputs = self.inputs([item.life_stress for item in chosen])
         unstable = grows(self.engine, rows, inputs, states, _LARGEST_GROWTH / self.hour)
         for i, (place, item) in enumerate(zip(places, chosen, strict=True)):
@@ -296,6 +296,23 @@ class PatientFinder:
         """Parameters as the engine takes them, shape (1, parameters)."""
         values = self.chain.parameter_values(parameters)
         return np.array([[values[name] for name in self.engine.program.parameters]])
+
+    def rows(self, people: Sequence[ParameterSet]) -> FloatArray:
+        """Parameters of many as the engine takes them, shape (people, parameters)."""
+        # Persons differ from the set that they were made from in a few values: only these are looked at.
+        names = self.engine.program.parameters
+        found = np.empty((len(people), len(names)))
+        groups: dict[int, list[int]] = {}
+        for place, own in enumerate(people):
+            groups.setdefault(id(own.origin), []).append(place)
+        for places in groups.values():
+            origin, changes = people[places[0]].origin, [people[place].changed for place in places]
+            varied = {
+                name: np.array([own.get(name, origin[name].value) for own in changes])
+                for name in dict.fromkeys(name for own in changes for name in own)
+            }
+            found[places] = _rows(self.chain.parameter_columns(origin, varied), names, len(places))
+        return found
 
     def inputs(self, life_stress: Sequence[float] | FloatArray) -> dict[str, FloatArray]:
         """Every input of some patients at rest."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, ClassVar
 
 import numpy as np
@@ -83,7 +84,7 @@ def solve_block_scale(parameters: Mapping[str, Any]) -> Any:
     total = sum(weights)
     # The mean block rises ever more slowly with the scale, and at the smallest ratio it is half at most.
     # From there Newton's steps never pass the root.
-    scale = np.minimum.reduce(ratios)
+    scale = reduce(np.minimum, ratios)
     for _ in range(_MOST_STEPS):
         blocked = sum(w * scale / (scale + r) for w, r in zip(weights, ratios, strict=True)) / total
         slope = sum(w * r / (scale + r) ** 2 for w, r in zip(weights, ratios, strict=True)) / total

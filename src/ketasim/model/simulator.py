@@ -348,12 +348,7 @@ class Simulator:
 
     def _batch(self, cases: Sequence[Case], engine: VectorEngine | None = None) -> Batch:
         engine = self.engine() if engine is None else engine
-        rows: dict[int, FloatArray] = {}
-        for case in cases:
-            key = id(case.patient.parameters)
-            if key not in rows:
-                rows[key] = self.finder.row(case.patient.parameters)
-        parameters = np.concatenate([rows[id(case.patient.parameters)] for case in cases])
+        parameters = self.finder.rows([case.patient.parameters for case in cases])
         happenings = self._happenings(cases, engine, parameters)
         times = [np.asarray(case.times_h, dtype=np.float64) * self.hour for case in cases]
         begins, ends = (np.array([own[place] for own in times]) for place in (0, -1))

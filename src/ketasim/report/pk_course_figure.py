@@ -23,7 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 _STYLES = (("#0072b2", "-", "o"), ("#d55e00", (0, (5.0, 2.0)), "s"))
 _NAMES = {"ketamine": "Ketamine", "norketamine": "Norketamine", "dhnk": "Dehydronorketamine",
           "hnk": "Hydroxynorketamine"}  # fmt: skip
-_HEIGHT_OF_ROW, _BELOW, _ABOVE = 2.75, 0.35, 0.2
+_HEIGHT_OF_ROW, _BELOW, _ABOVE = 2.75, 0.25, 0.15
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,11 @@ def pk_course_figure(courses: list[PkCourse], source: str) -> Figure:
             step = WIDTH / len(species)
             box = ((step * place + 0.7) / WIDTH, bottom / height, (step - 0.85) / WIDTH, 1.6 / height)
             _panel(figure.add_axes(box), course, name)
+    sites = " and ".join(sorted({str(site) for course in courses for site in course.rows["site"]}))
     figure.text(
         0.012,
         0.08 / height,
-        f"Marks: published ({source}), arterial; lines: the model in an adult of 70 kg.",
+        f"Marks: published ({source}), {sites}; lines: the model in an adult of 70 kg.",
         fontsize=SMALL,
         color=INK2,
         va="bottom",
@@ -118,7 +119,7 @@ def _panel(ax: Axes, course: PkCourse, species: str) -> None:
     ax.set_title(_NAMES[species], loc="left", fontsize=SMALL, color=INK)
     ax.set_xlabel("hours", fontsize=SMALL, color=INK2)
     ax.set_ylabel("ng/mL", fontsize=SMALL, color=INK2)
-    ax.legend(fontsize=SMALL, frameon=False, loc="upper right", labelcolor=INK)
+    ax.legend(fontsize=SMALL, frameon=False, loc="upper left", labelcolor=INK)
 
 
 def write_pk_course_figure(courses: list[PkCourse], source: str, path: Path) -> Path:

@@ -86,7 +86,8 @@ def pk_figure(
     figure.text(0.012, 1.0 - 0.1 / _HEIGHT, title, fontsize=TEXT, color=INK, va="top", wrap=True)
     figure.text(
         0.012, 0.1 / _HEIGHT,
-        "Marks: published for a like regimen, not scaled; a peak without a time stands at the model's. "
+        "Marks: published for a like regimen, not scaled, with the spread where given; a peak without a time "
+        "stands at the model's. "
         "A research and teaching instrument.",
         fontsize=SMALL, color=INK2, va="bottom",
     )  # fmt: skip
@@ -116,6 +117,10 @@ def _concentrations(
     until_h: float,
 ) -> None:
     top = max(float(values.max()) for values in curves.values())
+    if not top > 0.0:
+        ax.text(0.5, 0.5, "none", transform=ax.transAxes, ha="center", fontsize=TEXT, color=INK2)
+        _finish(ax, "ng/mL in plasma", until_h)
+        return
     shown = [name for name, values in curves.items() if values.max() > _LEAST * top]
     highest = top
     for index, name in enumerate(shown):
@@ -123,10 +128,11 @@ def _concentrations(
         ax.plot(times, values, label=_spoken(name), **_line(index))
         points = _points(observations, name, float(times[np.argmax(curves[name])]))
         if points:
-            at, found = zip(*points, strict=True)
-            ax.plot(
-                at, found, _MARKS[index % len(_MARKS)], color=_COLOURS[index % len(_COLOURS)],
-                markersize=4.5, markeredgecolor=INK, markeredgewidth=0.6, linestyle="none", zorder=3,
+            at, found, below, above = zip(*points, strict=True)
+            ax.errorbar(
+                at, found, yerr=(below, above), fmt=_MARKS[index % len(_MARKS)], linestyle="none",
+                color=_COLOURS[index % len(_COLOURS)], markersize=4.5, markeredgecolor=INK,
+                markeredgewidth=0.6, elinewidth=1.0, capsize=2.0, zorder=3,
             )  # fmt: skip
             highest = max(highest, *found)
     ax.set_yscale("log")
@@ -134,22 +140,35 @@ def _concentrations(
     _finish(ax, "ng/mL in plasma", until_h)
 
 
-def _points(observations: pd.DataFrame, name: str, peak_h: float) -> list[tuple[float, float]]:
-    """Published values of a quantity with their times; a peak without one stands at that of the model."""
+def _points(observations: pd.DataFrame, name: str, peak_h: float) -> list[tuple[float, ...]]:
+    """Published values of a quantity: time, value and the spread below and above.
+
+    A peak without a time stands at that of the model.
+    """
     species, site = name.rsplit("_", 1)
     own = observations[observations["quantity"] == species]
     if species.removeprefix("s_").removeprefix("r_") == "ketamine":
         # Of metabolites both sites are the same.
         own = own[own["site"] == site]
     found = []
-    for statistic, time, value in own[["statistic", "time_h", "value"]].itertuples(index=False):
-        if statistic == "value_at" and np.isfinite(time):
-            found.append((float(time), float(value)))
-    peaks = own[own["statistic"] == "cmax"]
-    for citation, value in peaks[["citation", "value"]].itertuples(index=False):
-        when = own[(own["statistic"] == "tmax") & (own["citation"] == citation)]["value"]
-        found.append((float(when.iloc[0]) if len(when) else peak_h, float(value)))
+    for row in own.to_dict("records"):
+        if row["statistic"] == "value_at" and np.isfinite(row["time_h"]):
+            found.append((float(row["time_h"]), float(row["value"]), *_spread(row)))
+        elif row["statistic"] == "cmax":
+            when = own[(own["statistic"] == "tmax") & (own["citation"] == row["citation"])]["value"]
+            found.append((float(when.iloc[0]) if len(when) else peak_h, float(row["value"]), *_spread(row)))
     return found
+
+
+def _spread(row: Mapping[Any, Any]) -> tuple[float, float]:
+    """Length of the error bar below and above a published value; nothing where no spread was given."""
+    kind, value, low, high = (row[name] for name in ("spread_kind", "value", "spread_low", "spread_high"))
+    if kind in ("sd", "se") and np.isfinite(low):
+        # On a log scale a bar may not reach zero.
+        return min(float(low), 0.9 * value), float(low)
+    if kind not in ("none", "sd", "se") and np.isfinite(low) and np.isfinite(high):
+        return max(value - float(low), 0.0), max(float(high) - value, 0.0)
+    return 0.0, 0.0
 
 
 def _spoken(name: str) -> str:
@@ -168,6 +187,8 @@ def _finish(ax: Axes, unit: str, until_h: float) -> None:
     ax.set_xlim(0.0, until_h)
     ax.set_xlabel("hours from the first dose", fontsize=SMALL, color=INK2)
     ax.set_ylabel(unit, fontsize=SMALL, color=INK2)
+    if not ax.get_legend_handles_labels()[0]:
+        return
     legend = ax.legend(
         fontsize=SMALL - 1.0, frameon=True, framealpha=0.85, edgecolor=STRONG, labelcolor=INK,
         loc="best", handlelength=2.4, borderpad=0.3, labelspacing=0.25,

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ketasim.evidence.readings import load_readings
 from ketasim.model.parameters import ParameterSet, load_parameters
+from ketasim.model.pharmacokinetics import COMEDICATIONS
 from ketasim.model.readouts import predict_readings
 
 __all__ = ["FEWEST", "UNVALIDATED", "Error", "PkScores", "score_readings"]
@@ -102,6 +103,29 @@ class PkScores:
             self.error("all but HNK", without_hnk, "measured"),
             self.error("iv", measured[measured["route"] == "iv"], "measured"),
             self.error("nasal", nasal, "model_output"),
+        ]
+
+    @cached_property
+    def leaning(self) -> list[Error]:
+        """What the headline leans on: the same without the source of most rows, and without own constants.
+
+        One study gave most measured rows. Ratios with a comedication are met by constants that
+        nothing else informs.
+        """
+        measured = self.rows[self.rows["kind"] == "measured"]
+        sources = measured["citation"].value_counts()
+        most = str(sources.index[0]) if len(sources) else ""
+        others = measured[measured["citation"] != most]
+        own_constants = measured["modifier"].isin(COMEDICATIONS)
+        return [
+            self.error(f"all without {most}", others, "measured"),
+            self.error(f"iv without {most}", others[others["route"] == "iv"], "measured"),
+            self.error("all without ratios of a comedication", measured[~own_constants], "measured"),
+            self.error(
+                "oral without ratios of a comedication",
+                measured[~own_constants & (measured["route"] == "oral")],
+                "measured",
+            ),
         ]
 
     @cached_property

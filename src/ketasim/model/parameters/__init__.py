@@ -175,6 +175,20 @@ class ParameterSet(Mapping[str, Parameter]):
     def __init__(self, parameters: Mapping[str, Parameter], correlations: Iterable[Correlation] = ()) -> None:
         self._parameters = dict(parameters)
         self._correlations = tuple(correlations)
+        # What a set was made from, and the values in which it differs: many persons are told apart by these
+        # alone.
+        self._origin: ParameterSet | None = None
+        self._changed: dict[str, float] = {}
+
+    @property
+    def origin(self) -> ParameterSet:
+        """The set from which this one was made by other values, or itself."""
+        return self if self._origin is None else self._origin
+
+    @property
+    def changed(self) -> Mapping[str, float]:
+        """Values in which it differs from its origin."""
+        return self._changed
 
     @property
     def correlations(self) -> tuple[Correlation, ...]:
@@ -202,7 +216,10 @@ class ParameterSet(Mapping[str, Parameter]):
     def with_values(self, values: Mapping[str, float]) -> ParameterSet:
         """Return a copy in which some values, in their tables' units, are replaced."""
         changed = {name: replace(self[name], value=float(value)) for name, value in values.items()}
-        return ParameterSet({**self._parameters, **changed}, self._correlations)
+        made = ParameterSet({**self._parameters, **changed}, self._correlations)
+        made._origin = self.origin
+        made._changed = {**self._changed, **{name: item.value for name, item in changed.items()}}
+        return made
 
     def with_options(self, choices: Mapping[str, str]) -> ParameterSet:
         """Return a copy in which disputes of the literature are settled as chosen.
