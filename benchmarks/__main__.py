@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks import figure, report
 from benchmarks.cases import Problem, chain_problem, chain_simulator, timing_problem
+from benchmarks.dosing import dosing
 from benchmarks.measure import PATIENTS, as_json, measure
 from benchmarks.scaling import scaling
 
@@ -32,17 +33,19 @@ def main() -> None:
     about = report.machine()
     figure.draw(measured[0], options.out / "work_precision.svg")
     scaled = scaling(options.quick)
+    dosed = dosing(options.quick)
     results = {
         "about": about,
         "rounds": rounds,
         "bars": {bar.what: {"least": bar.least, "rounds": bar.reached(measured[0])} for bar in report.BARS},
         "work_precision": [as_json(item) for item in measured],
         "scaling": scaled,
+        "dosing": dosed,
     }
     (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    text = report.text(measured, scaled, about, rounds)
+    text = report.text(measured, scaled, dosed, about, rounds)
     (options.out / "RESULTS.md").write_text(text, encoding="utf-8")
-    print("\n".join(report.bars(measured[0])))
+    print("\n".join([*report.bars(measured[0]), *report.individual(dosed)]))
     print(f"All results: {options.out / 'RESULTS.md'}")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import missing_peers, versions
+from benchmarks.dosing import MOST
 from benchmarks.measure import RTOLS, Measured, at_error, error_ratios, ratios
 from ketasim.engine.vector import DEFAULT_RTOL
 
@@ -97,7 +98,11 @@ def bars(measured: Measured) -> list[str]:
 
 
 def text(
-    measured: Sequence[Measured], scaled: Mapping[str, Any], about: Mapping[str, str], rounds: int
+    measured: Sequence[Measured],
+    scaled: Mapping[str, Any],
+    dosed: Mapping[str, Any],
+    about: Mapping[str, str],
+    rounds: int,
 ) -> str:
     """Write ``RESULTS.md``."""
     lines = ["# Benchmark results", "", "Written by `make bench`. What is measured and how: `README.md`.", ""]
@@ -110,7 +115,7 @@ def text(
     lines += ["## Not measured", ""]
     lines += [f"- {name}: not installed here; {how}." for name, how in missing_peers().items()]
     lines += ["- AMICI: needs SWIG and a C++ compiler for every model; tried apart, see `README.md`.", ""]
-    return "\n".join([*lines, *_scaling(scaled)])
+    return "\n".join([*lines, *_scaling(scaled), *individual(dosed)])
 
 
 def _default(chain: Measured) -> list[str]:
@@ -215,3 +220,28 @@ def _scaling(scaled: Mapping[str, Any]) -> list[str]:
         "",
     ]
     return lines
+
+
+def individual(dosed: Mapping[str, Any]) -> list[str]:
+    """What people who differ in all that concerns their doses cost; see :mod:`benchmarks.dosing`."""
+    if not dosed:
+        return []
+    lines = [
+        "## Individual people and regimens",
+        "",
+        "Everybody with covariates, a route, an amount and a time of his own, against everybody alike; 24 h, "
+        "one thread, wall-clock time, parameters and events written included. Ratios are medians (range).",
+        "",
+        _row(["model", "people", "individual, s", "alike, s", "ratio", "written", f"at most {MOST:g}"]),
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for name in ("plasma and block", "chain"):
+        own = dosed[name]
+        seconds = {crowd: statistics.median(taken) for crowd, taken in own["seconds"].items()}
+        for crowd, found in own["ratios"].items():
+            met = "yes" if statistics.median(found) <= MOST else "**no**"
+            alike = f"{seconds[crowd]:.2f} ({crowd})"
+            cells = [name, f"{own['people']:,}", f"{seconds['individual']:.2f}", alike, _ratio(found)]
+            lines.append(_row([*cells, f"{100.0 * own['written']:.0f} %", met]))
+    lines += ["", "Written: the share of the time of individual people before the solver begins."]
+    return [*lines, f"Load of the machine when this began: {dosed['load']:.1f} waiting processes.", ""]

@@ -139,8 +139,9 @@ def nearest_readings(regimen: Regimen, weight_kg: float = 70.0, height_m: float 
     Returns
     -------
     pandas.DataFrame
-        ``row, citation, published_regimen, quantity, site, statistic, time_h, value, unit, kind,
-        ancestry, age_y``; values as published, not scaled to this dose. Empty if nothing is near.
+        ``row, citation, published_regimen, quantity, site, statistic, time_h, value, unit,
+        spread_kind, spread_low, spread_high, n, kind, ancestry, age_y``; values as published, not
+        scaled to this dose. Empty if nothing is near.
     """
     from ketasim.evidence.readings import load_readings
 

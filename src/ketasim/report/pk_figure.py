@@ -86,8 +86,7 @@ def pk_figure(
     figure.text(0.012, 1.0 - 0.1 / _HEIGHT, title, fontsize=TEXT, color=INK, va="top", wrap=True)
     figure.text(
         0.012, 0.1 / _HEIGHT,
-        "Marks: published for a like regimen, not scaled, with the spread where given; a peak without a time "
-        "stands at the model's. "
+        "Marks: as published, with spread, not scaled; a peak without a time stands at the model's. "
         "A research and teaching instrument.",
         fontsize=SMALL, color=INK2, va="bottom",
     )  # fmt: skip
@@ -118,6 +117,7 @@ def _concentrations(
 ) -> None:
     top = max(float(values.max()) for values in curves.values())
     if not top > 0.0:
+        ax.set_yticks([])
         ax.text(0.5, 0.5, "none", transform=ax.transAxes, ha="center", fontsize=TEXT, color=INK2)
         _finish(ax, "ng/mL in plasma", until_h)
         return
@@ -140,7 +140,7 @@ def _concentrations(
     _finish(ax, "ng/mL in plasma", until_h)
 
 
-def _points(observations: pd.DataFrame, name: str, peak_h: float) -> list[tuple[float, ...]]:
+def _points(observations: pd.DataFrame, name: str, peak_h: float) -> list[tuple[float, float, float, float]]:
     """Published values of a quantity: time, value and the spread below and above.
 
     A peak without a time stands at that of the model.
