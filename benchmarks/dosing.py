@@ -6,7 +6,7 @@ busy machine slows them alike. Each crowd is one call:
 - ``one regimen``: everybody is the reference adult and gets the same infusion at the same time;
 - ``one a route``: the same adult, with one regimen for each route;
 - ``individual``: as many people by the same routes in random order, each with his own weight, age,
-  clearance, blood flow and volume, amount, length and time of dose.
+  liver, blood flow and volume, amount, length and time of dose.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _AMOUNT, _MINUTES = 0.5, 40
 TIMES = np.arange(0.0, 25.0)
 OUTPUTS = ("ketamine_venous", "norketamine_venous", "nmda_block_mean")
 #: Standard deviations of the logarithm of what differs.
-SPREADS = {"weight": 0.2, "clearance": 0.15, "flow_hepatic": 0.05, "volume_central": 0.25}
+SPREADS = {"weight": 0.2, "intrinsic_clearance_factor": 0.3, "flow_hepatic": 0.05, "volume_central": 0.25}
 
 _Person = tuple[ParameterSet, Regimen]
 

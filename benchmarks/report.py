@@ -241,7 +241,8 @@ def individual(dosed: Mapping[str, Any]) -> list[str]:
         for crowd, found in own["ratios"].items():
             met = "yes" if statistics.median(found) <= MOST else "**no**"
             alike = f"{seconds[crowd]:.2f} ({crowd})"
-            cells = [name, f"{own['people']:,}", f"{seconds['individual']:.2f}", alike, _ratio(found)]
+            ratio = f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+            cells = [name, f"{own['people']:,}", f"{seconds['individual']:.2f}", alike, ratio]
             lines.append(_row([*cells, f"{100.0 * own['written']:.0f} %", met]))
     lines += ["", "Written: the share of the time of individual people before the solver begins."]
     return [*lines, f"Load of the machine when this began: {dosed['load']:.1f} waiting processes.", ""]

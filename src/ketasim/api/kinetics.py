@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ketasim.api.kinetic_rows import is_ketamine, nearest_readings, regimen_notes
-from ketasim.api.options import require, texts
+from ketasim.api.options import require, taken_beside, texts
 from ketasim.dosing import DRUGS, Regimen, parse_regimen
-from ketasim.engine.schedule import InputPath
 from ketasim.errors import ModelError, UnitError, unknown_name
 from ketasim.model.kinetics import kinetic_simulator, simulate_kinetics
 from ketasim.model.parameters import ParameterSet, load_parameters
-from ketasim.model.pharmacokinetics import COMEDICATIONS, ENANTIOMERS, SPECIES
+from ketasim.model.pharmacokinetics import ENANTIOMERS, SPECIES
 from ketasim.model.readouts import person_parameters
 from ketasim.model.receptors import TARGETS
 from ketasim.model.times import output_times
@@ -311,7 +310,7 @@ def simulate_pk(
         raise ModelError(f"regimen: {doses.text!r} holds no drug, so there is nothing to see in plasma.")
     person = _person(weight, height, age, female, ancestry)
     own = _parameters(parameters, person, options or {}, set or {})
-    inputs = {name: InputPath((0.0,), (1.0,)) for name in _beside(beside)}
+    inputs = taken_beside(beside)
     first = doses.first_start_h or 0.0
     last = max(dose.end_h for dose in doses.doses) - first
     length = last + _TAIL_H if duration is None else _span(duration)
@@ -364,17 +363,6 @@ def _parameters(
     own = person_parameters(own, person["weight_kg"], person["age_y"], person["ancestry"])
     own = own.with_values({"height": person["height_m"], "female": float(person["female"])})
     return own.with_texts(changed)
-
-
-def _beside(given: str | Sequence[str]) -> tuple[str, ...]:
-    found = tuple(name.strip().lower() for name in texts(given, "--with"))
-    for name in found:
-        if name not in COMEDICATIONS:
-            message = unknown_name("drug beside ketamine", name, COMEDICATIONS)
-            if name == "itraconazole":
-                message += " Itraconazole had no effect (peltoniemi2011): leave it out."
-            raise ModelError(f"--with: {message}")
-    return found
 
 
 def _span(text: str) -> float:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ketasim.errors import ModelError, UnitError
+from ketasim.engine.schedule import InputPath
+from ketasim.errors import ModelError, UnitError, unknown_name
+from ketasim.model.pharmacokinetics import COMEDICATIONS
 from ketasim.units import parse_duration
 
-__all__ = ["ILLNESS", "Progress", "length_h", "require", "silent", "texts"]
+__all__ = ["ILLNESS", "Progress", "length_h", "require", "silent", "taken_beside", "texts"]
 
 #: States of health that a quick look can start from.
 ILLNESS = ("depressed", "healthy")
@@ -70,3 +72,22 @@ def length_h(days: str | float) -> float:
             f"--days: {days!r} is not a length of time that can be simulated; give up to 10 years."
         )
     return hours
+
+
+def taken_beside(given: str | Sequence[str]) -> dict[str, InputPath]:
+    """Inputs of what is taken beside ketamine throughout, by name.
+
+    Raises
+    ------
+    ModelError
+        If a drug is not one that is known to change the metabolism of ketamine.
+    """
+    found = {}
+    for name in (text.strip().lower() for text in texts(given, "--with")):
+        if name not in COMEDICATIONS:
+            message = unknown_name("drug beside ketamine", name, COMEDICATIONS)
+            if name == "itraconazole":
+                message += " Itraconazole had no effect (peltoniemi2011): leave it out."
+            raise ModelError(f"--with: {message}")
+        found[name] = InputPath((0.0,), (1.0,))
+    return found

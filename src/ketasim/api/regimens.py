@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ketasim.api.options import ILLNESS, length_h, require, texts
+from ketasim.api.options import ILLNESS, length_h, require, taken_beside, texts
 from ketasim.dosing import Regimen, parse_regimen
 from ketasim.engine import DEFAULT_RTOL
 from ketasim.errors import ModelError, UnitError, unknown_name
@@ -127,6 +127,8 @@ def simulate_regimen(
     severity: float = _DEFAULT_SEVERITY,
     parameters: ParameterSet | None = None,
     set: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
+    beside: str | Sequence[str] = (),
     clamp: str | Sequence[str | Clamp] = (),
     at: str | Sequence[str] = (),
     units: UnitSystem | None = None,
@@ -150,6 +152,10 @@ def simulate_regimen(
         Default: the shipped human values.
     set : mapping of str to str, optional
         Parameter values with units, such as ``{"clearance": "80 L/h"}``.
+    options : mapping of str to str, optional
+        Choices where the literature disputes, such as ``{"trapping": "habenula_24h"}``.
+    beside : str or sequence of str
+        Taken beside it throughout: rifampicin, clarithromycin, ticlopidine or grapefruit.
     clamp : str, or sequence of str or Clamp
         Quantities to hold, such as ``"ampa_drive@0h..24h"``; times from the first dose,
         those of a :class:`~ketasim.model.clamp.Clamp` too.
@@ -177,15 +183,17 @@ def simulate_regimen(
         severity=severity,
         parameters=parameters,
         set=set,
+        options=options,
         units=units,
         rtol=rtol,
     )
+    inputs = taken_beside(beside)
     chain, first = simulator.chain, regimen.first_start_h or 0.0
     wanted = [_time_at(text, length) for text in texts(at, "--at")]
     wished = (clamp,) if isinstance(clamp, str) else clamp
     clamps = [_clamp(item, chain, first) for item in wished]
     times = output_times(regimen, first + length, [first, *(first + time for time in wanted)])
-    run = simulator.run(patient, regimen, times, clamps=clamps)
+    run = simulator.run(patient, regimen, times, inputs, clamps)
     return _labelled(run, regimen, chain, scoring.ScoringParameters.from_table(chain.parameters), illness)
 
 
@@ -197,13 +205,14 @@ def prepare(
     severity: float,
     parameters: ParameterSet | None = None,
     set: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
     units: UnitSystem | None = None,
     rtol: float = DEFAULT_RTOL,
 ) -> tuple[Simulator, Regimen, Patient]:
     """Read what is given and set the person up; see :func:`simulate_regimen`."""
     _check_types(regimen, weight, illness, severity, rtol, set)
     regimen = parse_regimen(regimen) if isinstance(regimen, str) else regimen
-    chosen = _chosen_parameters(parameters, set or {}, weight)
+    chosen = _chosen_parameters(parameters, set or {}, weight, options or {})
     chain = build_chain(parameters=chosen, units=DEFAULT_SYSTEM if units is None else units)
     simulator = Simulator(chain, rtol)
     return simulator, regimen, _resting(simulator, chosen, illness, severity)
@@ -255,12 +264,13 @@ def _clamp(item: str | Clamp, chain: Chain, first_h: float) -> Clamp:
 
 
 def _chosen_parameters(
-    parameters: ParameterSet | None, texts: Mapping[str, str], weight: str
+    parameters: ParameterSet | None, texts: Mapping[str, str], weight: str, options: Mapping[str, str]
 ) -> ParameterSet:
     kilograms = parse_quantity(weight, "kg", "--weight")
     if not 3.0 <= kilograms <= 400.0:
         raise ModelError(f"--weight: {weight!r} is not the weight of a person; give 3 to 400 kg.")
     base = load_parameters() if parameters is None else parameters
+    base = base.with_options(options) if options else base
     return base.with_values({"weight": kilograms}).with_texts(texts)
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ketasim.cli.console import number, output, plain_table, span, write_json
-from ketasim.cli.simulate import assignments
+from ketasim.cli.simulate import assignments, choices
 from ketasim.cli.values import computable, require_figure
-from ketasim.errors import ModelError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +70,7 @@ def pk(
             female=female,
             ancestry=ancestry,
             beside=beside or (),
-            options=_choices(option or []),
+            options=choices(option or []),
             set=changed,
             duration=duration,
             at=times,
@@ -103,21 +102,6 @@ def pk(
         )
     _published(screen, result)
     screen.print("Every curve, enantiomer and pool: --json. A research and teaching instrument.")
-
-
-def _choices(texts: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for text in texts:
-        name, sign, choice = (part.strip() for part in text.partition("="))
-        if not sign or not name or not choice:
-            raise ModelError(
-                f"--option: {text!r} is not of the form 'name=choice'; write for example "
-                "'hnk_scale=hasan2021'. 'ketasim list options' shows them all."
-            )
-        if found.get(name, choice) != choice:
-            raise ModelError(f"--option: {name!r} is given twice; keep one.")
-        found[name] = choice
-    return found
 
 
 def _exposure(result: PkResult, labels: dict[str, float]) -> Table:

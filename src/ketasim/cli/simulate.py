@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ketasim.api import Course
 
-__all__ = ["RegimenCommand", "assignments", "simulate"]
+__all__ = ["RegimenCommand", "assignments", "choices", "simulate"]
 
 #: What the table shows of each stage; --json has all.
 _MAIN = (
@@ -85,6 +85,14 @@ def simulate(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE UNIT", help="Replace a parameter; repeatable."),
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=CHOICE", help="Settle a dispute, as trapping=habenula_24h; repeatable."),
+    ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="DRUG", help="Taken beside it, as rifampicin; repeatable."),
+    ] = None,
     clamp: Annotated[
         list[str] | None,
         typer.Option(metavar="QUANTITY[=VALUE][@FROM..TO]", help="Hold a quantity; repeatable."),
@@ -106,7 +114,15 @@ def simulate(
     changed = assignments(set_ or [])
     with computable("--set " + "; ".join(set_) if set_ else ""):
         course = simulate_regimen(
-            regimen, days=days, weight=weight, illness=illness, set=changed, clamp=clamp or (), at=times
+            regimen,
+            days=days,
+            weight=weight,
+            illness=illness,
+            set=changed,
+            options=choices(option or []),
+            beside=beside or (),
+            clamp=clamp or (),
+            at=times,
         )
     summary = course.summary(times)
     if figure is not None:
@@ -121,6 +137,22 @@ def simulate(
         "Back: within 5 % of the peak's departure from baseline. The placebo points are what a rater would "
         "see on top; they are not in severity or madrs. Every quantity: --json."
     )
+
+
+def choices(texts: list[str]) -> dict[str, str]:
+    """Read ``name=choice`` texts."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, sign, choice = (part.strip() for part in text.partition("="))
+        if not sign or not name or not choice:
+            raise ModelError(
+                f"--option: {text!r} is not of the form 'name=choice'; write for example "
+                "'hnk_scale=hasan2021'. 'ketasim list options' shows them all."
+            )
+        if found.get(name, choice) != choice:
+            raise ModelError(f"--option: {name!r} is given twice; keep one.")
+        found[name] = choice
+    return found
 
 
 def assignments(texts: list[str]) -> dict[str, str]:
