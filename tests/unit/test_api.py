@@ -282,8 +282,8 @@ def test_one_text_is_as_good_as_a_list() -> None:
 
 def test_options_and_what_is_taken_beside_reach_the_whole_chain() -> None:
     text = "84 mg esketamine intranasal"
-    plain = simulate_regimen(text, days="2d")
-    beside = simulate_regimen(text, days="2d", beside="ticlopidine", options={"trapping": "habenula_24h"})
+    plain = simulate(text, days="2d")
+    beside = simulate(text, days="2d", beside="ticlopidine", options={"trapping": "habenula_24h"})
     first, second = (course.quantities["s_ketamine_venous"].values for course in (plain, beside))
     assert second.max() > 1.05 * first.max()
     trapped = [course.quantities["nmda_block_habenula"].values[-1] for course in (plain, beside)]

@@ -83,7 +83,7 @@ def test_a_nasal_dose_is_split_into_devices_five_minutes_apart() -> None:
         assert own.mass_mg.tolist() == list(parts)
         assert own.device.tolist() == list(range(len(parts)))
         assert own.time_h.tolist() == pytest.approx([2.0 + k / 12.0 for k in range(len(parts))])
-    # A spray of racemate has no device of its own, and what is swallowed needs none.
+    # Ten mg of the racemate fit into one device, and what is swallowed needs none.
     assert len(table.rows(table.occasion > 0)) == 6
     assert not table.rows(table.occasion > 0).device.any()
 

@@ -8,10 +8,10 @@ import pytest
 from ketasim.dosing import parse_regimen
 from ketasim.engine.schedule import InputPath
 from ketasim.errors import ModelError
-from ketasim.model.kinetics import simulate_kinetics
+from ketasim.model.kinetics import simulate_kinetics, simulate_kinetics_many, untreated
 from ketasim.model.parameters import ParameterSet, load_parameters
 from ketasim.model.readouts import person_parameters
-from ketasim.model.simulator import Run
+from ketasim.model.simulator import Case, Run
 
 TIMES = np.unique(np.concatenate([np.arange(0.0, 6.0, 0.05), np.arange(6.0, 97.0, 0.5)]))
 #: Alone in the body: the smallest share of a concentration that a run at its default tolerance resolves.
@@ -216,3 +216,25 @@ def test_occupancy_of_other_targets_is_that_of_a_single_site() -> None:
 def test_an_unknown_input_is_told() -> None:
     with pytest.raises(ModelError, match="rifampicin"):
         run("50 mg ketamine oral", rifampicine=1.0)
+
+
+def test_the_first_value_of_a_steady_state_is_the_trough() -> None:
+    text = "50 mg ketamine oral, every 8 h at steady state"
+    course = run(text, None, np.array([0.0, 8.0]))
+    for name in ("ketamine_venous", "norketamine_venous", "nmda_block_mean"):
+        first, last = course.quantities[name]
+        # One interval later, with no further dose, the same level is reached again.
+        assert first == pytest.approx(last, rel=1e-6)
+        assert first > 0.0
+
+
+def test_persons_who_differ_in_one_class_of_cells_run_side_by_side() -> None:
+    base = load_parameters()
+    people = [base, base.with_values({"block_ratio_vip": 1.5}), base.with_values({"weight": 90.0})]
+    dose, times = parse_regimen("0.5 mg/kg ketamine iv over 40 min"), np.array([0.0, 2.0 / 3.0])
+    together = simulate_kinetics_many([Case(untreated(own), dose, times) for own in people])
+    for own, found in zip(people, together, strict=True):
+        alone = simulate_kinetics(dose, times, parameters=own)
+        assert isinstance(found, Run)
+        for name, values in alone.quantities.items():
+            assert np.array_equal(found.quantities[name], values), name

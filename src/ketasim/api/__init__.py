@@ -16,6 +16,7 @@ from ketasim.trials.catalogue import shipped_studies
 
 if TYPE_CHECKING:
     from ketasim.api.export import export_sbml
+    from ketasim.api.kinetics import PkResult, simulate_pk
     from ketasim.api.population import PopulationResult, simulate_population
     from ketasim.api.studies import TrialResult, simulate_study
     from ketasim.trials import Study
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 __all__ = [
     "ILLNESS",
     "Course",
+    "PkResult",
     "PopulationResult",
     "Progress",
     "TimeCourse",
     "TrialResult",
     "export_sbml",
     "simulate",
+    "simulate_pk",
     "simulate_population",
     "simulate_regimen",
     "simulate_study",
@@ -41,6 +44,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "ketasim.api.export": ("export_sbml",),
+            "ketasim.api.kinetics": ("PkResult", "simulate_pk"),
             "ketasim.api.population": ("PopulationResult", "simulate_population"),
             "ketasim.api.studies": ("TrialResult", "simulate_study"),
         },

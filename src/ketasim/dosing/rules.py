@@ -258,7 +258,9 @@ class Titration:
             return ()
         towards = (value < self.low) - (value > self.high)
         moved = last.amount + self.step * (towards if self.rises_with_dose else -towards)
-        return (replace(self.dose, amount=min(max(moved, self.lowest), self.highest), start_h=time_h),)
+        # What rounding leaves of many steps is none of the prescription.
+        amount = min(max(float(f"{moved:.12g}"), self.lowest), self.highest)
+        return (replace(self.dose, amount=amount, start_h=time_h),)
 
 
 @dataclass(frozen=True)

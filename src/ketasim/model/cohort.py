@@ -22,6 +22,7 @@ from ketasim.model.happenings import doses_given
 from ketasim.model.parameters import ParameterSet
 from ketasim.model.patients import Wanted
 from ketasim.model.simulator import Simulator
+from ketasim.model.steady_state import placed_at_start
 
 __all__ = ["Cohort", "Prepared", "prepare_cohort"]
 
@@ -116,12 +117,14 @@ def prepare_cohort(simulator: Simulator, cohort: Cohort, regimen: Regimen, times
     kept = np.array([i for i in range(len(cohort)) if i not in refused], dtype=np.int64)
     program = simulator.engine().program
     rows = np.stack([np.broadcast_to(columns[name], len(cohort)) for name in program.parameters], axis=1)
-    happenings = _happenings(simulator, cohort, regimen, kept, rows[kept])
+    happenings, left = _happenings(simulator, cohort, regimen, kept, rows[kept])
     times = np.asarray(times_h, dtype=np.float64) * simulator.hour
     begins, ends = (np.full(len(kept), times[place]) for place in (0, -1))
+    starts, later = placed_at_start(left, states[kept], begins)
+    happenings = happenings._replace(jumps=Marks.joined([happenings.jumps, later]))
     table = merged_events(program, happenings, begins, ends, simulator.chain.input_defaults())
     schedules = Schedules(program, happenings, len(kept))
-    batch = Batch(rows[kept], states[kept], schedules, [times] * len(kept), table)
+    batch = Batch(rows[kept], starts, schedules, [times] * len(kept), table)
     return Prepared(batch, kept, refused)
 
 
@@ -160,8 +163,8 @@ def _happenings(
     regimen: Regimen,
     places: npt.NDArray[np.int64],
     rows: FloatArray,
-) -> Happenings:
-    """What happens to some of a cohort: doses, and life stress day by day."""
+) -> tuple[Happenings, Marks]:
+    """Doses and life stress day by day of some of a cohort, and what doses before a steady state left."""
     program, count = simulator.engine().program, len(places)
     values = _CohortValues(cohort, places)
     bodies = [
@@ -180,11 +183,11 @@ def _happenings(
         np.tile(np.arange(days) * 24.0 * simulator.hour, count),
         cohort.stress[places].ravel(),
     )
-    return found._replace(
-        jumps=Marks.joined([found.jumps, left]),
+    happenings = found._replace(
         flows=Flows.joined([found.flows, flowing]),
         inputs=Marks.joined([found.inputs, stress]),
     )
+    return happenings, left
 
 
 def _factor(simulator: Simulator, parameter: str) -> float:

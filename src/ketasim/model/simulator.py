@@ -26,7 +26,7 @@ from ketasim.model.clamp import Clamp
 from ketasim.model.happenings import doses_given, marked_paths, marked_settings
 from ketasim.model.parameters import ParameterSet
 from ketasim.model.patients import LOAD, Patient, PatientFinder, Wanted
-from ketasim.model.steady_state import EarlierDoses
+from ketasim.model.steady_state import EarlierDoses, placed_at_start
 
 __all__ = ["Case", "Run", "Sensitivity", "Simulator"]
 
@@ -349,19 +349,24 @@ class Simulator:
     def _batch(self, cases: Sequence[Case], engine: VectorEngine | None = None) -> Batch:
         engine = self.engine() if engine is None else engine
         parameters = self.finder.rows([case.patient.parameters for case in cases])
-        happenings = self._happenings(cases, engine, parameters)
+        happenings, left = self._happenings(cases, engine, parameters)
         times = [np.asarray(case.times_h, dtype=np.float64) * self.hour for case in cases]
         begins, ends = (np.array([own[place] for own in times]) for place in (0, -1))
+        starts = np.array([case.patient.state for case in cases])
+        starts, later = placed_at_start(left, starts, begins)
+        happenings = happenings._replace(jumps=Marks.joined([happenings.jumps, later]))
         return Batch(
             parameters,
-            np.array([case.patient.state for case in cases]),
+            starts,
             Schedules(engine.program, happenings, len(cases)),
             times,
             merged_events(engine.program, happenings, begins, ends, self.chain.input_defaults()),
         )
 
-    def _happenings(self, cases: Sequence[Case], engine: VectorEngine, rows: FloatArray) -> Happenings:
-        """All that happens in runs, in the chain's units."""
+    def _happenings(
+        self, cases: Sequence[Case], engine: VectorEngine, rows: FloatArray
+    ) -> tuple[Happenings, Marks]:
+        """All that happens in runs, and apart from it what doses before a steady state left."""
         people = [case.patient.parameters for case in cases]
         bodies = [np.array([own[name].value for own in people]) for name in ("weight", "height")]
         table = dose_table([case.regimen for case in cases], *bodies)
@@ -375,12 +380,12 @@ class Simulator:
         left, flowing = self.earlier_doses.left(engine.program, table, values, rows, outside_at)
         clamped = [self._clamped(case.patient, case.clamps, float(case.times_h[0])) for case in cases]
         paths = [plain | own for plain, (own, _) in zip(outside, clamped, strict=True)]
-        return found._replace(
-            jumps=Marks.joined([found.jumps, left]),
+        happenings = found._replace(
             flows=Flows.joined([found.flows, flowing]),
             inputs=Marks.joined([found.inputs, marked_paths(engine.program, paths)]),
             settings=marked_settings(engine.program, [resets for _, resets in clamped]),
         )
+        return happenings, left
 
     def _outside(self, case: Case) -> dict[str, InputPath]:
         """Outside inputs over time, in the chain's units."""
@@ -392,7 +397,8 @@ class Simulator:
     def schedule(self, case: Case) -> Schedule:
         """All that happens in a run, in the chain's units."""
         engine = self.engine(tuple(sorted({clamp.quantity for clamp in case.clamps})))
-        happenings = self._happenings([case], engine, self.finder.row(case.patient.parameters))
+        happenings, left = self._happenings([case], engine, self.finder.row(case.patient.parameters))
+        happenings = happenings._replace(jumps=Marks.joined([happenings.jumps, left]))
         return Schedules(engine.program, happenings, 1)[0]
 
     def _scaled(self, name: str, path: InputPath) -> InputPath:

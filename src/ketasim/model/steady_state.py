@@ -25,7 +25,7 @@ from ketasim.model.administration import INFUSED, Values
 from ketasim.model.chain import Chain
 from ketasim.model.happenings import doses_given
 
-__all__ = ["EarlierDoses"]
+__all__ = ["EarlierDoses", "placed_at_start"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -202,3 +202,30 @@ def _still_coming(happenings: Happenings, intervals: FloatArray) -> tuple[list[M
         late = share > _LEFT
         flows.append(Flows(streams.patient, streams.target, start, end, share * streams.amount).picked(late))
     return jumps, flows
+
+
+def placed_at_start(left: Marks, starts: FloatArray, begins: FloatArray) -> tuple[FloatArray, Marks]:
+    """Put what is there when a run begins into its starting states, so that its first value shows it.
+
+    Parameters
+    ----------
+    left : Marks
+        Jumps of :meth:`EarlierDoses.left`.
+    starts : array, shape (persons, states)
+        States at the first time.
+    begins : array, shape (persons,)
+        First times, in the chain's units.
+
+    Returns
+    -------
+    starts : array, shape (persons, states)
+        With what was left.
+    left : Marks
+        Jumps that come later.
+    """
+    if not len(left.time):
+        return starts, left
+    now = left.time == begins[left.patient]
+    whole = starts.copy()
+    np.add.at(whole, (left.patient[now], left.target[now]), left.value[now])
+    return whole, left.picked(~now)
