@@ -103,6 +103,16 @@ def test_it_can_begin_later_and_beside_other_doses() -> None:
         assert both.quantities[name][1:] == pytest.approx(together, rel=ACCURATE)
 
 
+@pytest.mark.parametrize("hour", [1.0, 2.0, 8.0, 128.0])
+def test_a_run_that_begins_with_the_dose_begins_with_what_was_there(hour: float) -> None:
+    # At these hours the time of a later device less its delay rounds to before the hour.
+    text, times = f"{ROUTES[3]}, every 8 h at steady state", np.array([0.0, *TRIED])
+    now, later = run(text, times), run(f"{text} from {hour:g} h", hour + times)
+    assert worst(later, now) <= ACCURATE
+    # The first value is the one before the dose, and before what earlier ones left is put in.
+    assert later.quantities["ketamine_venous"][0] == 0.0
+
+
 def test_two_courses_at_once() -> None:
     times = np.array([0.0, *TRIED])
     texts = ("20 mg ketamine oral, every 8 h at steady state", f"{ROUTES[3]}, every 24 h at steady state")
