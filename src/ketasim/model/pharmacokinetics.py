@@ -100,10 +100,14 @@ def hepatic_extraction(parameters: Mapping[str, Any]) -> Any:
     """
     clearance, flow = parameters["clearance"], parameters["flow_hepatic"]
     ratio = np.maximum(1.0, parameters["clearance_ratio_r"])
-    if not np.all((clearance > 0.0) & (clearance * ratio < flow)):
+    wrong = np.ravel(~((clearance > 0.0) & (clearance * ratio < flow)))
+    if wrong.any():
+        shown = [
+            float(np.broadcast_to(item, wrong.shape)[np.argmax(wrong)]) for item in (clearance, ratio, flow)
+        ]
         raise ModelError(
-            f"clearance: {_shown(clearance)} L/h (times {_shown(ratio)} for R-ketamine) is not below the "
-            f"hepatic flow of {_shown(flow)} L/h; all of it is hepatic here. Lower clearance, or raise "
+            f"clearance: {shown[0]:g} L/h (times {shown[1]:g} for R-ketamine) is not below the "
+            f"hepatic flow of {shown[2]:g} L/h; all of it is hepatic here. Lower clearance, or raise "
             "flow_hepatic."
         )
     return clearance / flow
@@ -123,11 +127,6 @@ def hepatic_flow(parameters: Mapping[str, Any]) -> Any:
 def demethylation_ratio(parameters: Mapping[str, Any]) -> Any:
     """Hepatic formation of norketamine by CYP2B6 genotype, over that without a *6 allele."""
     return parameters["star6_clearance_ratio"] ** parameters["cyp2b6_star6"]
-
-
-def _shown(value: Any) -> str:
-    """One of the numbers, for a message."""
-    return f"{float(np.ravel(value)[0]):g}"
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,10 @@ def solve_block_scale(parameters: Mapping[str, Any]) -> Any:
         blocked = sum(w * scale / (scale + r) for w, r in zip(weights, ratios, strict=True)) / total
         slope = sum(w * r / (scale + r) ** 2 for w, r in zip(weights, ratios, strict=True)) / total
         step = (0.5 - blocked) / slope
-        scale = scale + step
-        if np.all(step <= _CLOSE * scale):
+        # Who has arrived stays, so that nobody's last digit depends on who else is still on the way.
+        moving = step > _CLOSE * scale
+        scale = np.where(moving, scale + step, scale)
+        if not np.any(moving):
             break
     return scale ** (1.0 / hill)
 

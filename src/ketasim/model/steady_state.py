@@ -104,7 +104,7 @@ class EarlierDoses:
         hour = self.chain.units.factor("h")
         # Devices of one dose begin one after another: each course is counted from the start of its dose.
         offset_h = np.asarray(given.device * DEVICE_GAP_H, dtype=np.float64)
-        # Devices stand one after another; the first one's time, as it is: a difference could round to before it.
+        # They stand one after another. A difference of times could round to before the first one's.
         begins = given.time_h[np.arange(len(given)) - given.device] * hour
         happenings = self._alone(replace(given, time_h=offset_h), values, outside, begins / hour)
         names = [name for name in self._engine.program.state_names if not name.startswith(_NOT_LINEAR)]
