@@ -288,3 +288,16 @@ def test_options_and_what_is_taken_beside_reach_the_whole_chain() -> None:
     assert second.max() > 1.05 * first.max()
     trapped = [course.quantities["nmda_block_habenula"].values[-1] for course in (plain, beside)]
     assert trapped[1] > 10.0 * trapped[0]
+
+
+def test_a_steady_state_holds_from_the_first_value_also_with_a_clamp_and_a_later_start() -> None:
+    text = "0.5 mg/kg ketamine iv over 40 min, every 8 h at steady state"
+    plain = simulate(text, days="1d")
+    for other in (
+        simulate(text, days="1d", clamp="ampa_drive@0h..12h"),
+        simulate(f"{text} from 48 h", days="1d"),
+    ):
+        for name in ("ketamine_venous", "nmda_block_mean"):
+            first = [course.quantities[name].values[0] for course in (plain, other)]
+            assert first[0] > 0.0
+            assert first[1] == pytest.approx(first[0], rel=1e-6)

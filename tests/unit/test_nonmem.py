@@ -257,3 +257,10 @@ def test_regimens_are_made_only_when_they_are_asked_for() -> None:
     assert len(data) == count
     assert "regimens" not in vars(data)
     assert data.regimen(count) == parse_regimen("50 mg ketamine oral, daily x 4")
+
+
+@pytest.mark.parametrize(("column", "value"), [("ADDL", 1e19), ("CMT", 1e30)])
+def test_a_whole_number_that_no_table_can_mean_is_refused(column: str, value: float) -> None:
+    row = {"ID": 1, "TIME": 0.0, "AMT": 20.0, "EVID": 1, "CMT": 2, "II": 24.0, "ADDL": 2} | {column: value}
+    with pytest.raises(DoseError, match=f"{column}.*at most 1e"):
+        read_nonmem(pd.DataFrame([row]))

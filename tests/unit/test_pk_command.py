@@ -157,3 +157,14 @@ def test_what_cannot_be_used_is_told_in_one_paragraph(words: list[str], said: st
 def test_wrong_types_are_told() -> None:
     with pytest.raises(ModelError, match="--age"):
         simulate_pk(INFUSION, age="forty")  # type: ignore[arg-type]
+
+
+def test_a_short_look_at_a_long_course_and_another_drug_beside() -> None:
+    assert simulate_pk(f"{INFUSION}, weekly x 4", duration="2h").accumulation == {}
+    beside = simulate_pk(f"20 mg memantine oral, daily at steady state; {INFUSION}, at 1 h")
+    found = beside.exposure["ketamine_venous"]
+    assert "clearance_over_f" not in found
+    assert "zarate2006" in set(beside.observations["citation"])
+    weekly = simulate_pk(f"{INFUSION}, weekly x 4").exposure["ketamine_venous"]
+    assert "mrt" not in weekly
+    assert weekly["tmax"] == pytest.approx(2.0 / 3.0)

@@ -21,7 +21,7 @@ def made_up(ratios: list[float], **changed: object) -> pd.DataFrame:
     """Rows whose prediction is so many times the published value."""
     row: dict[str, object] = {
         "citation": "someone2020", "route": "iv", "quantity": "ketamine", "kind": "measured",
-        "statistic": "cmax", "time_h": np.nan, "reason": "", "modifier": "none",
+        "statistic": "cmax", "time_h": np.nan, "reason": "", "modifier": "none", "use": "fit",
     }  # fmt: skip
     frame = pd.DataFrame([row | changed for _ in ratios])
     ratio = np.array(ratios)
@@ -71,10 +71,12 @@ def test_what_the_headline_leans_on_is_told() -> None:
             made_up([1.0] * 9, citation="large2020"),
             made_up([1.4] * 5),
             made_up([1.0] * 3, route="oral", modifier="ticlopidine", citation="beside2012"),
-            made_up([1.6] * 5, route="oral", citation="mouth1990"),
+            made_up([1.6] * 5, route="oral", citation="mouth1990", use="check"),
         ]
     )
     found = {error.group: (error.n, error.median) for error in PkScores(frame).leaning}
+    assert found["fitted"] == (17, pytest.approx(0.0))
+    assert found["not fitted"] == (5, pytest.approx(0.6))
     assert found["all without large2020"] == (13, pytest.approx(0.4))
     assert found["iv without large2020"] == (5, pytest.approx(0.4))
     assert found["all without ratios of a comedication"] == (19, pytest.approx(0.4))

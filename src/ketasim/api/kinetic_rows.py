@@ -87,7 +87,9 @@ def regimen_notes(regimen: Regimen, weight_kg: float, height_m: float, duration_
         if route in _UNVALIDATED
     ]
     if any(dose.steady_state_h is not None for dose in active):
-        found.append("Steady state holds for plasma and block; areas are of one interval of it.")
+        found.append(
+            "Steady state holds for plasma and block, not for trapped channels; areas are of one interval."
+        )
     if not any(is_ketamine(dose.drug) for dose in active):
         found.append("No dose is of ketamine: there is no exposure to show, only what happens at receptors.")
     found += _range_notes(regimen, weight_kg, height_m)
@@ -147,7 +149,9 @@ def nearest_readings(regimen: Regimen, weight_kg: float = 70.0, height_m: float 
 
     columns = list(_SHOWN_COLUMNS)
     readings = load_readings(use=("fit", "check"))
-    active = [dose for dose in regimen.doses if dose.is_active]
+    active = [dose for dose in regimen.doses if is_ketamine(dose.drug)]
+    if not active:
+        return readings.iloc[:0][columns].rename(columns={"regimen": "published_regimen"})
     groups = _ROUTE_GROUPS[active[0].route]
     mine = _signature(regimen, weight_kg, height_m)
     distance = {}
@@ -169,7 +173,7 @@ def nearest_readings(regimen: Regimen, weight_kg: float = 70.0, height_m: float 
 
 def _signature(regimen: Regimen, weight_kg: float, height_m: float) -> tuple[str, int, float, float]:
     """Drug, whether one dose or how many, mg a kilogram in all, and hours of giving."""
-    active = [dose for dose in regimen.doses if dose.is_active]
+    active = [dose for dose in regimen.doses if is_ketamine(dose.drug)]
     if len({dose.at(0.0) for dose in active}) == 1:
         active = active[:1]
     mass = sum(dose.mass_mg(weight_kg, height_m) for dose in active) / weight_kg

@@ -90,7 +90,7 @@ class PkResult:
         from ketasim.nca import analyse, metabolite_ratio
 
         found: dict[str, dict[str, Any]] = {}
-        doses = [dose for dose in self.regimen.doses if dose.is_active]
+        doses = [dose for dose in self.regimen.doses if is_ketamine(dose.drug)]
         intravenous = all(dose.route in ("iv_infusion", "iv_bolus") for dose in doses)
         single = doses[0] if len(doses) == 1 else None
         interval = single.steady_state_h if single else None
@@ -114,7 +114,7 @@ class PkResult:
                     partial=((0.0, 24.0 if interval is None else interval),),
                 )
                 analyses[f"{name}_{site}"] = result
-                found[f"{name}_{site}"] = self._numbers(result, intravenous)
+                found[f"{name}_{site}"] = self._numbers(result, intravenous, len(doses) == 1)
         for name in self.species:
             base = _base(name)
             parent = f"{name.removesuffix(base)}ketamine_venous"
@@ -125,11 +125,12 @@ class PkResult:
         return found
 
     def _sampled(self, name: str, site: str) -> tuple[FloatArray, FloatArray]:
-        """A curve as an analysis takes it: not below zero, with what a bolus gives at once at its time."""
+        """A curve as an analysis takes it: not below zero, and without what only rounding tells apart."""
         values = np.maximum(self.quantities[f"{name}_{site}"], 0.0)
-        # A tail of rounding is no terminal phase.
-        values = np.where(values > 1e-7 * values.max(), values, 0.0)
-        return self.times_h, values
+        # Equal peaks of a course are equal, and a tail of rounding is no terminal phase.
+        top = float(values.max())
+        values = np.where(values >= (1.0 - 1e-6) * top, top, values)
+        return self.times_h, np.where(values > 1e-7 * top, values, 0.0)
 
     def _given(self, name: str) -> float | None:
         """Mass of what a species is, of all that was given, in mg; None if nothing."""
@@ -143,10 +144,11 @@ class PkResult:
         return share or None
 
     @staticmethod
-    def _numbers(result: Any, intravenous: bool) -> dict[str, Any]:
+    def _numbers(result: Any, intravenous: bool, single: bool) -> dict[str, Any]:
         steady = result.settings.steady_state
         area_names = ("auc_interval", "caverage", "cmin", "fluctuation") if steady else ("auc_infinity",)
-        names = ("cmax", "tmax", "half_life", "mrt", *area_names)
+        # From the first of several doses on, a mean residence time means nothing.
+        names = ("cmax", "tmax", "half_life", *(("mrt",) if single else ()), *area_names)
         found = {name: getattr(result, name) for name in names}
         if not steady:
             found["auc_0_24h"] = result.partial[0].area
@@ -170,6 +172,8 @@ class PkResult:
         if len(starts) < 2 or len(steps) != 1 or 0.0 in steps:
             return {}
         interval, values = steps.pop(), self.quantities["ketamine_venous"]
+        if starts[-1] + interval > self.times_h[-1] + 1e-9:
+            return {}
 
         def part(start: float) -> tuple[float, float]:
             inside = (self.times_h >= start - 1e-9) & (self.times_h <= start + interval + 1e-9)

@@ -188,6 +188,9 @@ def simulate_regimen(
         rtol=rtol,
     )
     inputs = taken_beside(beside)
+    if any(dose.steady_state_h is not None for dose in regimen.doses):
+        # What is in a steady state is there from the start.
+        regimen = regimen.shifted(-(regimen.first_start_h or 0.0))
     chain, first = simulator.chain, regimen.first_start_h or 0.0
     wanted = [_time_at(text, length) for text in texts(at, "--at")]
     wished = (clamp,) if isinstance(clamp, str) else clamp

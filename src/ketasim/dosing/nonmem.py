@@ -68,7 +68,7 @@ class NonmemData:
             If no subject has it.
         """
         if subject not in self._place:
-            raise DoseError(unknown_word("ID", f"{subject:g}", (f"{each:g}" for each in self.ids[:12])))
+            raise DoseError(unknown_word("ID", str(subject), (f"{each:g}" for each in self.ids[:12])))
         return self._regimen(self._place[subject])
 
     @cached_property

@@ -15,6 +15,10 @@ OBSERVATION, DOSE, OTHER = 0, 1, 2
 _OF_A_DOSE = ("AMT", "RATE", "DUR", "ADDL", "II", "SS")
 
 
+#: Whole numbers beyond this are a slip, and would not fit into memory as such.
+_LARGEST = 1e9
+
+
 def check_numbers(cells: Cells, problems: Problems) -> None:
     """Check what can be said of each cell alone."""
     numbers = cells.numbers
@@ -40,9 +44,9 @@ def check_numbers(cells: Cells, problems: Problems) -> None:
         )
         if name in ("EVID", "ADDL", "SS", "CMT", "MDV", "DEVICE"):
             problems.add(
-                (values != np.floor(values)) & ~np.isnan(values),
+                ((values != np.floor(values)) | (values > _LARGEST)) & ~np.isnan(values),
                 name,
-                lambda at, values=values: f"{values[at]:g} must be a whole number.",  # type: ignore[misc]
+                lambda at, values=values: f"{values[at]:g} must be a whole number, at most {_LARGEST:g}.",  # type: ignore[misc]
             )
     _check_codes(cells, problems)
 

@@ -42,8 +42,8 @@ DEFAULT_RTOL = 3e-5
 #: rejected and costs one try; one that is too short costs several until it has grown.
 _SHARP_STEP_H, _GENTLE_STEP_H = 0.003, 2.0
 
-#: About a second for one patient: beyond it the equations are at fault.
-STEP_LIMIT = 1e5
+#: Some seconds for one patient, and enough for ten thousand doses: beyond it the equations are at fault.
+STEP_LIMIT = 5e5
 
 #: Patients a chunk: much more than a register, little enough to end soon.
 _CHUNK = 256

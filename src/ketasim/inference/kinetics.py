@@ -22,6 +22,7 @@ import pandas as pd
 from scipy.optimize import least_squares
 from scipy.special import expit, logit
 
+from ketasim.errors import ModelError
 from ketasim.evidence.readings import load_readings
 from ketasim.inference.calibration import INFORMED, shrinkage, write_values
 from ketasim.model.parameters import ParameterSet, load_parameters
@@ -52,6 +53,8 @@ _HUBER = 1.5
 _HNK_SHARE = 2.0
 
 _Z95 = 1.96
+#: Prior standard deviations beyond which a value is no longer that of its prior's source.
+_MOVED = 0.5
 
 #: People in a study that does not say how many.
 _USUAL_N = 10.0
@@ -202,7 +205,8 @@ def write_kinetics(fit: KineticFit, folder: Path) -> None:
     """Put fitted values into the parameter tables and the options beside them.
 
     A value gets the range that the fit leaves it. One that the rows narrowed is called
-    ``calibrated``; one that they did not stays near its prior, whose source it keeps.
+    ``calibrated``; of the others, one that stayed within half a prior SD keeps the source of its
+    prior, and one that was moved further is an assumption of this fit.
 
     Raises
     ------
@@ -219,17 +223,20 @@ def write_kinetics(fit: KineticFit, folder: Path) -> None:
             float(expit(centre + side) if prior.is_share else np.exp(centre + side))
             for side in (-spread, spread)
         )
-        informed = share <= INFORMED
+        # What was moved is no longer its source's, even where the rows did not narrow it.
+        own = share <= INFORMED or abs(centre - prior.centre) > _MOVED * prior.sd
         described[prior.name] = {
             "low": f"{low:.3g}",
             "high": f"{high:.3g}",
-            "source": "pk_calibration" if informed else prior.source,
-            "grade": "assumed" if informed or prior.source == "assumed" else "derived",
+            "source": "pk_calibration" if own else prior.source,
+            "grade": "assumed" if own or prior.source == "assumed" else "derived",
         }
-    write_values(fit, folder, described)
     path = folder.parent / "options.csv"
+    if not path.is_file():
+        raise ModelError(f"{path}: the options belong beside the folder of tables; copy them too.")
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
+    write_values(fit, folder, described)
     for row in rows:
         value = fit.choices.get((row["option"], row["choice"]))
         if value is not None:

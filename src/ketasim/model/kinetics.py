@@ -57,7 +57,7 @@ def simulate_kinetics(
     regimen : Regimen
         His doses.
     times_h : array, shape (n_times,)
-        Output times in hours, increasing.
+        Output times in hours, increasing; doses before the first count too.
     parameters : ParameterSet, optional
         His values. Default: the shipped human ones.
     inputs : mapping of str to float or InputPath, optional
@@ -76,7 +76,11 @@ def simulate_kinetics(
         If the equations cannot be solved.
     """
     own = load_parameters() if parameters is None else parameters
-    times = np.asarray(times_h, dtype=np.float64)
+    wanted = np.asarray(times_h, dtype=np.float64)
+    first = regimen.first_start_h
+    # A run begins with an empty body: not after a dose.
+    early = len(wanted) > 0 and first is not None and first < wanted[0]
+    times = np.concatenate([[first], wanted]) if early else wanted
     paths = {
         name: value if isinstance(value, InputPath) else InputPath((float(times[0]),), (float(value),))
         for name, value in (inputs or {}).items()
@@ -84,6 +88,9 @@ def simulate_kinetics(
     (found,) = simulate_kinetics_many([Case(untreated(own), regimen, times, paths)])
     if isinstance(found, KetasimError):
         raise found
+    if early:
+        shown = {name: values[1:] for name, values in found.quantities.items()}
+        return Run(found.times_h[1:], shown, found.steps)
     return found
 
 

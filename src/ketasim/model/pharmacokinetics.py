@@ -124,6 +124,23 @@ def hepatic_flow(parameters: Mapping[str, Any]) -> Any:
     return np.maximum(0.5 * flow, flow + parameters["hepatic_flow_slope"] * years)
 
 
+def norketamine_elsewhere(parameters: Mapping[str, Any]) -> Any:
+    """Share of norketamine that becomes neither hydroxy- nor dehydronorketamine.
+
+    Raises
+    ------
+    ModelError
+        If the two shares together are more than all.
+    """
+    left = 1.0 - parameters["hnk_fraction"] - parameters["dhnk_fraction"]
+    if np.any(left < 0.0):
+        raise ModelError(
+            "hnk_fraction and dhnk_fraction: together they are more than 1, so that norketamine would "
+            "become more than there is of it. Lower one."
+        )
+    return left
+
+
 def demethylation_ratio(parameters: Mapping[str, Any]) -> Any:
     """Hepatic formation of norketamine by CYP2B6 genotype, over that without a *6 allele."""
     return parameters["star6_clearance_ratio"] ** parameters["cyp2b6_star6"]
@@ -149,6 +166,7 @@ class Pharmacokinetics(Stage):
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("hepatic_extraction", "ratio", "hepatic extraction of S-ketamine", hepatic_extraction),
         Derived("flow_hepatic_by_age", "L/h", "hepatic blood flow at this age", hepatic_flow),
+        Derived("norketamine_elsewhere", "ratio", "norketamine that ends otherwise", norketamine_elsewhere),
         Derived("demethylation_ratio", "ratio", "norketamine formation by genotype", demethylation_ratio),
     )
 

@@ -254,7 +254,8 @@ class Simulator:
         defaults = dict.fromkeys((symbol.name for symbol in engine.system.inputs), 0.0)
         defaults |= self.chain.input_defaults()
         names = tuple(self._factors) if quantities is None else tuple(quantities)
-        solutions = engine.solve(self._batch(cases, engine), defaults, self.rtol, names, workers)
+        batch = self._batch(cases, engine)
+        solutions = engine.solve(batch, defaults, self.rtol, names, workers)
         results: list[Run | SolverError] = []
         for i, case in enumerate(cases):
             if i in solutions.failures:
@@ -264,7 +265,7 @@ class Simulator:
             shown = {name: values / self._factors[name] for name, values in zip(names, columns, strict=True)}
             if case.clamps:
                 # As with a bolus: a value at the time at which a clamp begins is the one before it.
-                before = self._before(case)
+                before = self._before(case, batch.starts[i])
                 for name in names:
                     shown[name][0] = before[name]
             times = np.asarray(case.times_h, dtype=np.float64)
@@ -339,12 +340,11 @@ class Simulator:
         found = self.depressed_many([Wanted(own, severity, stress) for own in sets])
         return [_or_raise(other) for other in found]
 
-    def _before(self, case: Case) -> dict[str, float]:
-        """Every quantity just before the first instant."""
+    def _before(self, case: Case, state: FloatArray) -> dict[str, float]:
+        """Every quantity just before the first instant, from the state at it."""
         start = float(case.times_h[0]) * self.hour
-        return self._read_outs(
-            case.patient, {name: path.at(start) for name, path in self._outside(case).items()}
-        )
+        inputs = {name: path.at(start) for name, path in self._outside(case).items()}
+        return self._read_outs(replace(case.patient, state=state), inputs)
 
     def _batch(self, cases: Sequence[Case], engine: VectorEngine | None = None) -> Batch:
         engine = self.engine() if engine is None else engine

@@ -102,11 +102,11 @@ class EarlierDoses:
             return Marks.joined([]), Flows.joined([])
         given = table.rows(entries)
         hour = self.chain.units.factor("h")
-        # Devices of one dose begin one after another: each course is counted from the start of its dose.
-        offset_h = np.asarray(given.device * DEVICE_GAP_H, dtype=np.float64)
-        # They stand one after another. A difference of times could round to before the first one's.
-        begins = given.time_h[np.arange(len(given)) - given.device] * hour
-        happenings = self._alone(replace(given, time_h=offset_h), values, outside, begins / hour)
+        # Devices of one dose, and doses of one group, begin one after another: each course is counted from
+        # the first start of the group, so that what is to come later is there before it too.
+        begins_h, offset_h = _groups(given)
+        begins = begins_h * hour
+        happenings = self._alone(replace(given, time_h=offset_h), values, outside, begins_h)
         names = [name for name in self._engine.program.state_names if not name.startswith(_NOT_LINEAR)]
         own_rows = self._own_rows(program, rows)[given.subject]
         intervals = given.steady_state_h * hour
@@ -186,6 +186,22 @@ class EarlierDoses:
             waiting = waiting[~(np.abs(left[:, -1]) <= _LEFT * size).all(axis=1)]
             most *= 4
         return found
+
+
+def _groups(given: DoseTable) -> tuple[FloatArray, FloatArray]:
+    """Start of the group that each entry belongs to, and how much later it comes, both in h.
+
+    A group is what begins within one interval of a person's first dose of a steady state.
+    """
+    # The very number of the first device's time, which a sum would miss by rounding.
+    starts = given.time_h[np.arange(len(given)) - given.device]
+    first = np.full(int(given.subject.max()) + 1, np.inf)
+    np.minimum.at(first, given.subject, starts)
+    behind = starts - first[given.subject]
+    grouped = behind < given.steady_state_h
+    begins = np.where(grouped, first[given.subject], starts)
+    offset = np.asarray(given.device * DEVICE_GAP_H + np.where(grouped, behind, 0.0), dtype=np.float64)
+    return begins, offset
 
 
 def _still_coming(happenings: Happenings, intervals: FloatArray) -> tuple[list[Marks], list[Flows]]:

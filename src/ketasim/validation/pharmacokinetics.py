@@ -11,7 +11,6 @@ import pandas as pd
 
 from ketasim.evidence.readings import load_readings
 from ketasim.model.parameters import ParameterSet, load_parameters
-from ketasim.model.pharmacokinetics import COMEDICATIONS
 from ketasim.model.readouts import predict_readings
 
 __all__ = ["FEWEST", "UNVALIDATED", "Error", "PkScores", "score_readings"]
@@ -116,8 +115,10 @@ class PkScores:
         sources = measured["citation"].value_counts()
         most = str(sources.index[0]) if len(sources) else ""
         others = measured[measured["citation"] != most]
-        own_constants = measured["modifier"].isin(COMEDICATIONS)
+        own_constants = measured["modifier"] != "none"
         return [
+            self.error("fitted", measured[measured["use"] == "fit"], "measured"),
+            self.error("not fitted", measured[measured["use"] == "check"], "measured"),
             self.error(f"all without {most}", others, "measured"),
             self.error(f"iv without {most}", others[others["route"] == "iv"], "measured"),
             self.error("all without ratios of a comedication", measured[~own_constants], "measured"),
