@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ketasim.dosing.dose import Dose
 from ketasim.dosing.drugs import DRUGS
 from ketasim.dosing.regimen import DEVICE_GAP_H, Regimen, split_devices
-from ketasim.dosing.units_of_dose import DOSE_UNITS
+from ketasim.dosing.units_of_dose import DOSE_UNITS, mosteller
 from ketasim.errors import DoseError
 
 __all__ = ["DoseTable", "dose_table"]
@@ -129,7 +129,7 @@ def dose_table(
                 "height_m: a dose per m2 needs the height of the person; give it in metres, or a dose per kg."
             )
         height = np.asarray(height_m, dtype=np.float64)
-        mass = mass + np.where(per_m2 > 0.0, per_m2 * np.sqrt(100.0 * height * weight / 3600.0)[subject], 0.0)
+        mass = mass + np.where(per_m2 > 0.0, per_m2 * mosteller(weight, height)[subject], 0.0)
     device = np.zeros(len(subject), dtype=np.int64)
     return _with_devices(DoseTable(subject=subject, mass_mg=mass, device=device, **table))
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from ketasim.dosing._messages import unknown_word
 from ketasim.errors import DoseError
@@ -125,6 +126,11 @@ def checked_height(height_m: object) -> float:
     return height
 
 
+def mosteller(weight_kg: Any, height_m: Any) -> Any:
+    """Body surface area in m2 of numbers or arrays that have been checked; see `body_surface_area`."""
+    return (height_m * 100.0 * weight_kg / 3600.0) ** 0.5
+
+
 def body_surface_area(weight_kg: float, height_m: float) -> float:
     """Body surface area by Mosteller's formula, sqrt(height in cm x weight in kg / 3600).
 
@@ -149,4 +155,4 @@ def body_surface_area(weight_kg: float, height_m: float) -> float:
     -----
     Mosteller RD. Simplified calculation of body-surface area. N Engl J Med 1987;317:1098.
     """
-    return math.sqrt(checked_height(height_m) * 100.0 * checked_weight(weight_kg) / 3600.0)
+    return float(mosteller(checked_weight(weight_kg), checked_height(height_m)))

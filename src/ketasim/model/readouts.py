@@ -20,6 +20,7 @@ from ketasim.model.kinetics import simulate_kinetics_many, untreated
 from ketasim.model.parameters import ParameterSet
 from ketasim.model.pharmacokinetics import COMEDICATIONS
 from ketasim.model.simulator import Case
+from ketasim.nca import METHODS, segment_areas, segment_moments
 
 __all__ = ["person_parameters", "predict_readings"]
 
@@ -177,17 +178,10 @@ class _Curves:
         return float(self.values[name][np.argmin(np.abs(self.times - time))])
 
     def area(self, name: str, until: float = np.inf, moment: bool = False) -> float:
-        """Area under a course, or under time times the course, by the log-linear rule where it falls."""
+        """Area under a course, or under time times the course."""
         inside = self.times <= until + 1e-9
-        t, c = self.times[inside], np.maximum(self.values[name][inside], 0.0)
-        a, b, step = c[:-1], c[1:], np.diff(t)
-        falling = (b < a) & (b > 0.0)
-        slope = np.where(falling, np.log(np.where(falling, a / np.where(falling, b, 1.0), 1.0)) / step, 1.0)
-        if not moment:
-            return float(np.sum(np.where(falling, (a - b) / slope, step * (a + b) / 2.0)))
-        left, right = t[:-1], t[1:]
-        exact = (left * a - right * b) / slope + (a - b) / slope**2
-        return float(np.sum(np.where(falling, exact, step * (left * a + right * b) / 2.0)))
+        rule = segment_moments if moment else segment_areas
+        return float(rule(self.times[inside], np.maximum(self.values[name][inside], 0.0), METHODS[0]).sum())
 
     def dose_mg(self, name: str, weight: float) -> float:
         """Mass of what a quantity measures, of the doses in all."""

@@ -6,7 +6,7 @@ from ketasim.nca.analysis import analyse
 from ketasim.nca.comparison import Accumulation, MetaboliteRatio, accumulation, metabolite_ratio
 from ketasim.nca.many import Exposures, analyse_many
 from ketasim.nca.result import QUANTITIES, NcaResult, NcaSettings, PartialArea
-from ketasim.nca.trapezoids import METHODS, Method
+from ketasim.nca.trapezoids import METHODS, Method, segment_areas, segment_moments
 
 __all__ = [
     "METHODS",
@@ -22,4 +22,6 @@ __all__ = [
     "analyse",
     "analyse_many",
     "metabolite_ratio",
+    "segment_areas",
+    "segment_moments",
 ]
