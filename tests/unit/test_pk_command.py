@@ -168,3 +168,17 @@ def test_a_short_look_at_a_long_course_and_another_drug_beside() -> None:
     weekly = simulate_pk(f"{INFUSION}, weekly x 4").exposure["ketamine_venous"]
     assert "mrt" not in weekly
     assert weekly["tmax"] == pytest.approx(2.0 / 3.0)
+
+
+def test_an_option_that_changes_nothing_in_this_person_is_told() -> None:
+    chosen = {"sex_clearance": "sigtermans2009"}
+    assert any("--female" in note for note in simulate_pk(INFUSION, options=chosen).notes)
+    assert simulate_pk(INFUSION, options=chosen, female=True).notes == ()
+    assert simulate_pk(INFUSION, options={"sex_clearance": "none"}).notes == ()
+
+
+def test_a_placebo_beside_a_dose_changes_no_number() -> None:
+    alone = simulate_pk(INFUSION).exposure["ketamine_venous"]
+    beside = simulate_pk(f"{INFUSION}; placebo oral, at 0 h").exposure["ketamine_venous"]
+    assert beside["clearance"] == pytest.approx(alone["clearance"], rel=1e-9)
+    assert "mrt" in beside

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ketasim.dosing import DRUGS, Regimen, parse_regimen
+from ketasim.model.parameters import ParameterSet
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["is_ketamine", "nearest_readings", "regimen_notes"]
+__all__ = ["is_ketamine", "nearest_readings", "option_notes", "regimen_notes"]
 
 #: Routes whose course in people no row of the evidence lets us check, and what to say.
 _UNVALIDATED = {
@@ -59,7 +61,8 @@ _FAR = 2.0
 
 def is_ketamine(drug: str) -> bool:
     """Whether a drug is ketamine or one enantiomer of it."""
-    return {"s_ketamine", "r_ketamine"} >= set(DRUGS[drug].moieties)
+    moieties = set(DRUGS[drug].moieties)
+    return bool(moieties) and moieties <= {"s_ketamine", "r_ketamine"}
 
 
 def regimen_notes(regimen: Regimen, weight_kg: float, height_m: float, duration_h: float) -> tuple[str, ...]:
@@ -96,6 +99,35 @@ def regimen_notes(regimen: Regimen, weight_kg: float, height_m: float, duration_
     if duration_h < max(dose.end_h for dose in active) - 1e-9:
         found.append("The simulation ends before the last dose does: peaks and areas are of what was seen.")
     return tuple(found)
+
+
+#: Options that act through a property of the person, which is told by another option of the command.
+_PERSONAL_OPTIONS = {
+    "sex_clearance": ("female", "--female"),
+    "cyp2b6_star6": ("cyp2b6_star6", "--set 'cyp2b6_star6=2 ratio'"),
+}
+
+
+def option_notes(options: Mapping[str, str], parameters: ParameterSet) -> tuple[str, ...]:
+    """Say which chosen options change nothing in this person.
+
+    Parameters
+    ----------
+    options : mapping of str to str
+        Choices by name of the option.
+    parameters : ParameterSet
+        The person's.
+
+    Returns
+    -------
+    tuple of str
+        One sentence each.
+    """
+    return tuple(
+        f"The option {name} changes nothing in this person: add {word}."
+        for name, (parameter, word) in _PERSONAL_OPTIONS.items()
+        if options.get(name, "none") != "none" and parameters[parameter].value == 0.0
+    )
 
 
 def _range_notes(regimen: Regimen, weight_kg: float, height_m: float) -> tuple[str, ...]:

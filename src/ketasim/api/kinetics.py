@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ketasim.api.kinetic_rows import is_ketamine, nearest_readings, regimen_notes
+from ketasim.api.kinetic_rows import is_ketamine, nearest_readings, option_notes, regimen_notes
 from ketasim.api.options import require, taken_beside, texts
 from ketasim.dosing import DRUGS, Regimen, parse_regimen
 from ketasim.errors import ModelError, UnitError, unknown_name
@@ -330,7 +330,8 @@ def simulate_pk(
         run.times_h,
         run.quantities,
         begun.mass_mg(person["weight_kg"], person["height_m"]),
-        regimen_notes(begun, person["weight_kg"], person["height_m"], length),
+        regimen_notes(begun, person["weight_kg"], person["height_m"], length)
+        + option_notes(options or {}, own),
     )
 
 
