@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ketasim.cli.console import number, output, plain_table, span, write_json
-from ketasim.cli.simulate import assignments, choices
+from ketasim.cli.simulate import Beside, Replaced, Settled, assignments, choices
 from ketasim.cli.values import computable, require_figure
 
 if TYPE_CHECKING:
@@ -30,18 +30,9 @@ def pk(
     age: Annotated[float, typer.Option(help="Age in years.")] = 40.0,
     female: Annotated[bool, typer.Option("--female", help="A woman.")] = False,
     ancestry: Annotated[str, typer.Option(help="none, asian or japanese.")] = "none",
-    beside: Annotated[
-        list[str] | None,
-        typer.Option("--with", metavar="DRUG", help="Taken beside it, as rifampicin; repeatable."),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=CHOICE", help="Settle a dispute, as hnk_scale=hasan2021; repeatable."),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE UNIT", help="Replace a parameter; repeatable."),
-    ] = None,
+    beside: Beside = None,
+    option: Settled = None,
+    set_: Replaced = None,
     duration: Annotated[
         str | None, typer.Option(help="Time from the first dose; default: four days after the last.")
     ] = None,

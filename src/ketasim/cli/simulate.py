@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ketasim.api import Course
 
-__all__ = ["RegimenCommand", "assignments", "choices", "simulate"]
+__all__ = ["Beside", "RegimenCommand", "Replaced", "Settled", "assignments", "choices", "simulate"]
 
 #: What the table shows of each stage; --json has all.
 _MAIN = (
@@ -62,6 +62,23 @@ _MAIN = (
 )
 
 
+#: Options that other commands about one regimen have too.
+Replaced = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE UNIT", help="Replace a parameter; repeatable."),
+]
+Settled = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", metavar="NAME=CHOICE", help="Settle a dispute, as hnk_scale=hasan2021; repeatable."
+    ),
+]
+Beside = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="DRUG", help="Taken beside it, as rifampicin; repeatable."),
+]
+
+
 class RegimenCommand(TyperCommand):
     """Takes a regimen that starts with a minus sign for a regimen, so that its error is the dose's own."""
 
@@ -81,18 +98,9 @@ def simulate(
     days: Annotated[str, typer.Option(help="Time after the first dose.")] = "14d",
     weight: Annotated[str, typer.Option(help="Body weight.")] = "70 kg",
     illness: Annotated[str, typer.Option(help="depressed or healthy.")] = "depressed",
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE UNIT", help="Replace a parameter; repeatable."),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=CHOICE", help="Settle a dispute, as trapping=habenula_24h; repeatable."),
-    ] = None,
-    beside: Annotated[
-        list[str] | None,
-        typer.Option("--with", metavar="DRUG", help="Taken beside it, as rifampicin; repeatable."),
-    ] = None,
+    set_: Replaced = None,
+    option: Settled = None,
+    beside: Beside = None,
     clamp: Annotated[
         list[str] | None,
         typer.Option(metavar="QUANTITY[=VALUE][@FROM..TO]", help="Hold a quantity; repeatable."),
