@@ -10,7 +10,7 @@ import pytest
 
 from ketasim.errors import ModelError, UnitError
 from ketasim.nca import NcaResult, accumulation, analyse, analyse_many, metabolite_ratio
-from ketasim.nca.trapezoids import Floats, segment_areas
+from ketasim.nca.trapezoids import segment_areas
 
 # One compartment: 50 mg into 100 L; ng/mL is ug/L, hence the factor 1000.
 DOSE, VOLUME, K = 50.0, 100.0, 0.2
@@ -21,16 +21,6 @@ CL = K * VOLUME
 def near(value: float | None, expected: float, rel: float = 1e-12) -> bool:
     """Tell whether a number exists and is as expected. 1e-12 is rounding over some hundred samples."""
     return value is not None and math.isclose(value, expected, rel_tol=rel)
-
-
-def infusion(times: Floats, length: float) -> Floats:
-    rate = C0 / length
-    end = rate / K * -np.expm1(-K * np.minimum(times, length))
-    return np.asarray(end * np.exp(-K * np.maximum(times - length, 0.0)))
-
-
-def bateman(times: Floats, ka: float = 1.5, f: float = 0.4) -> Floats:
-    return np.asarray(f * C0 * ka / (ka - K) * (np.exp(-K * times) - np.exp(-ka * times)))
 
 
 def test_accumulation_of_a_bolus_course() -> None:
