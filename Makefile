@@ -15,6 +15,7 @@ endif
 RUN_READY := $(VENV)/.ready-to-run
 DEV_READY := $(VENV)/.ready-to-develop
 DEMO := demo-report
+PEERS := .venv-crosscheck
 
 # As variables, so that they also hold for what pip fetches to build the package itself.
 export PIP_CONSTRAINT := constraints.txt
@@ -23,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(VENV_PYTHON) -m pip --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers bench clean
+.PHONY: help demo test lint types layers bench crosscheck clean
 
 help:
 	@echo "make demo    simulate a published trial and leave its report in $(DEMO)/"
@@ -32,6 +33,7 @@ help:
 	@echo "make types   check types"
 	@echo "make layers  check that imports go down the layers"
 	@echo "make bench   measure speed and error beside other solvers, into benchmarks/ (some minutes)"
+	@echo "make crosscheck  compare the neural levels with Brian2 and neurolib, in $(PEERS) (some minutes, needs a C++ compiler)"
 	@echo "make clean   delete $(VENV), $(DEMO) and all caches"
 
 demo: $(RUN_READY)
@@ -56,8 +58,20 @@ layers: $(DEV_READY)
 bench: $(DEV_READY)
 	$(VENV_PYTHON) -m benchmarks $(BENCH_OPTIONS)
 
+# In an environment of its own: Brian2 does not load with the NumPy of constraints.txt.
+crosscheck: $(DEV_READY) $(PEERS)/.ready
+	$(VENV_PYTHON) -m crosscheck.cases $(PEERS)/cases
+	$(PEERS)/bin/python crosscheck/circuit_brian2.py $(PEERS)/cases/circuit.npz $(PEERS)/cases/circuit_brian2.npz
+	$(PEERS)/bin/python crosscheck/brain_neurolib.py $(PEERS)/cases/brain.npz $(PEERS)/cases/brain_neurolib.npz
+	$(VENV_PYTHON) -m crosscheck.compare $(PEERS)/cases
+
+$(PEERS)/.ready: crosscheck/requirements.txt
+	$(PYTHON) -m venv --clear $(PEERS)
+	PIP_CONSTRAINT= PIP_BUILD_CONSTRAINT= $(PEERS)/bin/python -m pip --quiet install -r crosscheck/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(DEMO) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(DEMO) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV_PYTHON):

@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "BrainError",
     "DoseError",
     "EvidenceError",
     "KetasimError",
@@ -39,6 +40,10 @@ class UnitError(KetasimError, ValueError):
 
 class ModelError(KetasimError, ValueError):
     """A stage, a quantity or a parameter of the model is wrong."""
+
+
+class BrainError(KetasimError, ValueError):
+    """A connectome, or a whole-brain model built on one, cannot be used."""
 
 
 class EvidenceError(KetasimError, ValueError):

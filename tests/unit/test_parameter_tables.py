@@ -11,8 +11,6 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from ketasim.circuit import coefficient_names
-from ketasim.circuit.formulas import OUTPUTS
 from ketasim.dosing import DRUGS, ROUTES, Dose, Regimen
 from ketasim.dosing.dose_table import DoseTable, dose_table
 from ketasim.evidence import load_publications
@@ -204,12 +202,6 @@ def test_every_parameter_is_read_by_something() -> None:
     read = read_by_equations() | read_by_derived() | read_by_administration() | read_by_people()
     read |= {field.name for field in fields(ScoringParameters)}
     assert set(TABLE) - read == set()
-
-
-def test_the_circuit_table_has_the_coefficients_of_the_surfaces() -> None:
-    coefficients = {name for output in OUTPUTS for name in coefficient_names(output)}
-    rest = {name for name, item in TABLE.items() if item.stage == "circuit"} - coefficients
-    assert rest == {"circuit_log_limit", "gaba_gain_exponent", "density_rate_exponent"}
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def test_the_chain_is_whole_and_starts_at_rest() -> None:
     simulator, case = chain_case()
     _, model = chain_model()
     chain = simulator.chain
-    assert model.getNumRules() == len(chain.states) + len(chain.quantities)
+    assert model.getNumRules() == len(chain.states) + len(chain.system.quantities)
     for name, value in zip(chain.states, case.patient.state, strict=True):
         # libSBML writes 15 digits.
         assert model.getParameter(name).getValue() == pytest.approx(value, rel=1e-14, abs=0.0)

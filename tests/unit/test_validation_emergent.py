@@ -75,7 +75,9 @@ def test_each_item_says_what_must_emerge_and_what_was_found(verdicts: list[Verdi
 def test_not_computed_are_those_that_say_so(verdicts: list[Verdict]) -> None:
     skipped = [verdict.found for verdict in verdicts if verdict.outcome == "not computed"]
     assert len(skipped) >= 5
-    assert all("later part" in reason or "ketasim run" in reason for reason in skipped)
+    assert all(
+        any(word in reason for word in ("later part", "ketasim run", "ketasim brain")) for reason in skipped
+    )
 
 
 def test_an_item_that_cannot_be_solved_is_a_miss_with_the_reason(

@@ -1,44 +1,82 @@
-"""Prefrontal circuit: what the spiking network computed, and closed-form surfaces fitted to it."""
+"""Prefrontal circuit: a spiking network, an ensemble of circuits, and their closed-form surfaces."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ketasim._lazy import lazy_loader
-from ketasim.circuit.formulas import CLASSES, LOG_LIMIT, OUTPUTS, coefficient_names, log_ratio
-from ketasim.circuit.runs import NetworkRun, load_network_runs
+from ketasim.circuit.formulas import CLASSES, INPUTS, OUTPUTS
 
 if TYPE_CHECKING:
-    from ketasim.circuit.surfaces import Coefficient, Quality, Surfaces, fit_surfaces, write_parameters
+    from ketasim.circuit.blocks import blocks_at, blocks_at_mean, subunit_blocks
+    from ketasim.circuit.condition import ChannelState, Condition
+    from ketasim.circuit.ensemble import (
+        Circuit,
+        Ensemble,
+        circuit_names,
+        depressed_condition,
+        load_circuit,
+        load_ensemble,
+    )
+    from ketasim.circuit.measures import NetworkActivity, swap
+    from ketasim.circuit.network import SpikingNetwork, Task, build_network, load_network, run_tasks
+    from ketasim.circuit.parameters import NetworkParameters, draw_parameters, network_table
+    from ketasim.circuit.ridge import evaluate
 
 __all__ = [
     "CLASSES",
-    "LOG_LIMIT",
+    "INPUTS",
     "OUTPUTS",
-    "Coefficient",
-    "NetworkRun",
-    "Quality",
-    "Surfaces",
-    "coefficient_names",
-    "fit_surfaces",
-    "load_network_runs",
-    "log_ratio",
-    "write_parameters",
+    "ChannelState",
+    "Circuit",
+    "Condition",
+    "Ensemble",
+    "NetworkActivity",
+    "NetworkParameters",
+    "SpikingNetwork",
+    "Task",
+    "blocks_at",
+    "blocks_at_mean",
+    "build_network",
+    "circuit_names",
+    "depressed_condition",
+    "draw_parameters",
+    "evaluate",
+    "load_circuit",
+    "load_ensemble",
+    "load_network",
+    "network_table",
+    "run_tasks",
+    "subunit_blocks",
+    "swap",
 ]
 
 
-# Late, because Python warns when `python -m ketasim.circuit.surfaces` finds the module imported already,
-# and because only the fit needs scipy. Hidden from type checkers, which would else accept any misspelt name.
+# Late, because the chain needs the names alone, and the network brings a compiler. Hidden from type checkers,
+# which would else accept any misspelt name.
 if not TYPE_CHECKING:
     __getattr__ = lazy_loader(
         __name__,
         {
-            "ketasim.circuit.surfaces": (
-                "Coefficient",
-                "Quality",
-                "Surfaces",
-                "fit_surfaces",
-                "write_parameters",
-            )
+            "ketasim.circuit.blocks": ("blocks_at", "blocks_at_mean", "subunit_blocks"),
+            "ketasim.circuit.condition": ("ChannelState", "Condition"),
+            "ketasim.circuit.ensemble": (
+                "Circuit",
+                "Ensemble",
+                "circuit_names",
+                "depressed_condition",
+                "load_circuit",
+                "load_ensemble",
+            ),
+            "ketasim.circuit.measures": ("NetworkActivity", "swap"),
+            "ketasim.circuit.network": (
+                "SpikingNetwork",
+                "Task",
+                "build_network",
+                "load_network",
+                "run_tasks",
+            ),
+            "ketasim.circuit.parameters": ("NetworkParameters", "draw_parameters", "network_table"),
+            "ketasim.circuit.ridge": ("evaluate",),
         },
     )

@@ -1,186 +1,101 @@
-"""The closed form of the circuit surfaces.
+"""The closed form of the circuit surfaces as the chain reads it: names of inputs, outputs and coefficients.
 
-Each output is a smooth function of the block of the four cell classes that is
-exactly zero without block. The forms are products, sums, whole powers and one
-square root, so that they can be written into the chain as they stand. Why they
-look as they do is told in ``docs/design/circuit-surfaces.md``.
+The form itself is :mod:`ketasim.circuit.ridge`. Why it looks as it does is told in
+``docs/design/spiking-circuit.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from ketasim.circuit.ridge import Ridge, ridge_expression
 
-from ketasim.errors import ModelError, unknown_name
-
-__all__ = ["CLASSES", "LOG_LIMIT", "OUTPUTS", "coefficient_names", "drive", "log_ratio", "soft_limit"]
+__all__ = ["CLASSES", "INPUTS", "LOG_LIMIT", "OUTPUTS", "UNITS", "coefficients_of", "log_ratios"]
 
 CLASSES = ("pyramidal", "pv", "sst", "vip")
-
-# Natural log of the largest departure from baseline that a surface can give, in either direction. It keeps
-# the far corners of the cube finite; where the network was run at clinical block it changes little.
+OUTPUTS = ("pyramidal_rate", "pv_rate", "sst_rate", "vip_rate", "gamma_power")
+#: Inputs of the surfaces: blocks, and gains as differences from 1, so that all are zero in health.
+INPUTS = ("block_pyramidal", "block_pv", "block_sst", "block_vip", "gaba_a_gain", "release_gain", "density")
+#: Smooth steps that the outputs of a circuit share.
+UNITS = 16
+# Natural log of the largest departure from baseline that a surface can give, in either direction.
 LOG_LIMIT = 4.5
 
-# Complex arrays pass through as well: the fit takes its derivatives by the complex step.
-_Function = Callable[[Any], Any]
-_Power = Callable[[Any, Any], Any]
-_Form = Callable[[Sequence[Any], _Function, Any, Any, Any, Any], Any]
+
+def _unit(number: int) -> str:
+    return f"unit{number + 1:02d}"
 
 
-def soft_limit(x: Any, power: _Power = pow) -> Any:
-    """Smooth odd step ``x / sqrt(1 + x^2)``: slope 1 at zero, limits -1 and 1.
+def _weight(unit: int, name: str) -> str:
+    return f"circuit_{_unit(unit)}_{name}"
+
+
+def _offset(unit: int) -> str:
+    return f"circuit_{_unit(unit)}_offset"
+
+
+def coefficients_of(ridge: Ridge) -> dict[str, float]:
+    """Name every coefficient of a surface as the chain does.
 
     Parameters
     ----------
-    x : number, array or symbol
-        Where.
+    ridge : Ridge
+        With :data:`INPUTS`, :data:`OUTPUTS` and :data:`UNITS` units.
+
+    Returns
+    -------
+    dict of str to float
+        All are ratios.
+    """
+    found = {}
+    for unit in range(ridge.units):
+        for name, value in zip(ridge.inputs, ridge.weights[unit], strict=True):
+            found[_weight(unit, name)] = float(value)
+        found[_offset(unit)] = float(ridge.offsets[unit])
+    for output, gains, slopes in zip(ridge.outputs, ridge.gains, ridge.slopes, strict=True):
+        for unit, value in enumerate(gains):
+            found[f"{output}_{_unit(unit)}"] = float(value)
+        for name, value in zip(ridge.inputs, slopes, strict=True):
+            found[f"{output}_{name}"] = float(value)
+    return found
+
+
+def log_ratios(
+    value: Callable[[str], Any],
+    x: Sequence[Any],
+    power: Callable[[Any, Any], Any] = pow,
+    keep: Callable[[str, Any], Any] = lambda _name, value: value,
+) -> dict[str, Any]:
+    """Log ratio of every output to the healthy circuit, in ordinary arithmetic on numbers or symbols.
+
+    Parameters
+    ----------
+    value : function
+        From the name of a coefficient to its value or symbol.
+    x : sequence of seven
+        Inputs, in the order of :data:`INPUTS`.
     power : function
         Takes a base and an exponent; the model has its own for symbols.
-    """
-    return x / power(1.0 + power(x, 2), 0.5)
-
-
-def _pyramidal(c: Sequence[Any], step: _Function, pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
-    swing, by_sst, by_pyramidal, by_vip, collapse = c
-    balance = step(by_sst * sst + by_pyramidal * pyramidal - by_vip * vip)
-    return swing * (balance - by_pyramidal * pyramidal) - collapse * pyramidal**4 * (1.0 - pv)
-
-
-def _pv(c: Sequence[Any], step: _Function, pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
-    swing, by_sst, by_vip, by_both, own, collapse = c
-    balance = step(by_sst * sst - by_vip * vip + by_both * sst * vip)
-    return swing * balance - own * pv - collapse * pyramidal**4
-
-
-def _sst(
-    c: Sequence[Any],
-    step: _Function,  # noqa: ARG001  the one form without a limited balance
-    pyramidal: Any,
-    pv: Any,
-    sst: Any,
-    vip: Any,
-) -> Any:
-    inhibited, by_pyramidal, by_pv, by_vip, own, collapse = c
-    lost = inhibited * sst + by_pyramidal * pyramidal**2
-    return by_pv * pv + by_vip * vip - own * sst - lost * (1.0 - vip) - collapse * pyramidal**4
-
-
-def _vip(c: Sequence[Any], step: _Function, pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
-    swing, by_sst, by_pyramidal, by_vip, by_pv, own, collapse = c
-    balance = step(by_sst * sst + by_pyramidal * pyramidal - by_vip * vip - by_pv * pv)
-    return swing * balance - own * vip - collapse * pyramidal**4
-
-
-def _gamma(c: Sequence[Any], step: _Function, pyramidal: Any, pv: Any, sst: Any, vip: Any) -> Any:
-    swing, by_sst, by_vip, by_pv, collapse = c
-    return swing * step(by_sst * sst - by_vip * vip) + by_pv * pv**2 - collapse * pyramidal**4
-
-
-_FORMS: dict[str, tuple[_Form, tuple[str, ...]]] = {
-    "pyramidal_rate": (_pyramidal, ("swing", "sst", "pyramidal", "vip", "collapse")),
-    "pv_rate": (_pv, ("swing", "sst", "vip", "sst_vip", "own", "collapse")),
-    "sst_rate": (_sst, ("inhibited", "pyramidal", "pv", "vip", "own", "collapse")),
-    "vip_rate": (_vip, ("swing", "sst", "pyramidal", "vip", "pv", "own", "collapse")),
-    "gamma_power": (_gamma, ("swing", "sst", "vip", "pv", "collapse")),
-}
-OUTPUTS = tuple(_FORMS)
-
-
-def _form(output: str) -> tuple[_Form, tuple[str, ...]]:
-    if output not in _FORMS:
-        raise ModelError(unknown_name("output of the circuit", output, OUTPUTS))
-    return _FORMS[output]
-
-
-def coefficient_names(output: str) -> tuple[str, ...]:
-    """Names of an output's coefficients, all of them ratios and positive.
-
-    Parameters
-    ----------
-    output : str
-        One of :data:`OUTPUTS`.
+    keep : function
+        Takes a name and a value in between, and returns what is used for it from there on.
 
     Returns
     -------
-    tuple of str
-        Such as ``pyramidal_rate_sst``, in the order in which :func:`drive` takes them.
-
-    Raises
-    ------
-    ModelError
-        If there is no such output.
+    dict of str to number or expression
+        By output.
     """
-    return tuple(f"{output}_{suffix}" for suffix in _form(output)[1])
-
-
-def drive(
-    output: str,
-    coefficients: Sequence[Any],
-    block: Sequence[Any],
-    limit: Any = LOG_LIMIT,
-    power: _Power = pow,
-) -> Any:
-    """Log ratio to baseline, in ordinary arithmetic on numbers, arrays or symbols.
-
-    Parameters
-    ----------
-    output : str
-        One of :data:`OUTPUTS`.
-    coefficients : sequence
-        In the order of :func:`coefficient_names`.
-    block : sequence of four
-        Block of pyramidal, PV, SST and VIP cells, from 0 to 1.
-    limit : number or symbol
-        Largest log ratio in either direction.
-    power : function
-        As for :func:`soft_limit`.
-
-    Returns
-    -------
-    array or expression
-        Natural logarithm of the ratio to no drug.
-    """
-    step = partial(soft_limit, power=power)
-    return limit * step(_form(output)[0](coefficients, step, *block) / limit)
-
-
-def log_ratio(output: str, coefficients: Mapping[str, float], block: ArrayLike) -> NDArray[np.float64]:
-    """Natural log of a rate, or of gamma power, relative to no drug.
-
-    Parameters
-    ----------
-    output : str
-        One of :data:`OUTPUTS`.
-    coefficients : mapping of str to float
-        Must hold the names of :func:`coefficient_names`; others are ignored.
-    block : array_like, shape (..., 4)
-        Block of pyramidal, PV, SST and VIP cells, from 0 to 1.
-
-    Returns
-    -------
-    array, shape (...)
-        0 where nothing is blocked, and within plus or minus :data:`LOG_LIMIT`.
-
-    Raises
-    ------
-    ModelError
-        If the output is unknown, a coefficient is missing or the block is not between 0 and 1.
-    """
-    names = coefficient_names(output)
-    missing = [name for name in names if name not in coefficients]
-    if missing:
-        raise ModelError(f"coefficient {missing[0]!r} of {output} is missing; needed are {', '.join(names)}.")
-    values = np.asarray(block, dtype=np.float64)
-    if values.ndim == 0 or values.shape[-1] != len(CLASSES):
-        raise ModelError(
-            f"block has shape {values.shape}; its last axis must hold {', '.join(CLASSES)}, in this order."
-        )
-    outside = ~((values >= 0.0) & (values <= 1.0))
-    if outside.any():
-        raise ModelError(f"block is {values[outside][0]:g}; a block is a fraction from 0 to 1.")
-    result = drive(output, [coefficients[name] for name in names], list(np.moveaxis(values, -1, 0)))
-    return np.asarray(result, dtype=np.float64)
+    units = range(UNITS)
+    found = ridge_expression(
+        [[value(_weight(unit, name)) for name in INPUTS] for unit in units],
+        [value(_offset(unit)) for unit in units],
+        [[value(f"{output}_{_unit(unit)}") for unit in units] for output in OUTPUTS],
+        [[value(f"{output}_{name}") for name in INPUTS] for output in OUTPUTS],
+        LOG_LIMIT,
+        x,
+        power,
+        lambda part, number, value: keep(
+            f"circuit_{OUTPUTS[number] if part == 'sum' else _unit(number)}_{part}", value
+        ),
+    )
+    return dict(zip(OUTPUTS, found, strict=True))

@@ -15,7 +15,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ketasim.cli.brain import brain
 from ketasim.cli.calibrate import calibrate_model
+from ketasim.cli.circuit import circuit
 from ketasim.cli.console import INTERRUPTED, REFUSED, complain, describe
 from ketasim.cli.emergent import emergent
 from ketasim.cli.export import export
@@ -100,6 +102,8 @@ app.command(
 )(population)
 app.command("new-study", epilog="Example: ketasim new-study mytrial --out mytrial.yaml")(new_study)
 app.command("check-study", epilog="Example: ketasim check-study mytrial.yaml")(check_study_file)
+app.add_typer(brain, name="brain")
+app.add_typer(circuit, name="circuit")
 app.command("schema", epilog="Example: ketasim schema > study.schema.json")(schema)
 app.command("system-info", epilog="Example: ketasim system-info --json")(system_info)
 

@@ -20,11 +20,13 @@ Row = dict[str, Any]
 def list_items(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="studies, drugs, quantities, parameters, options or stages."),
+        typer.Argument(
+            metavar="KIND", help="studies, drugs, quantities, parameters, options, connectomes or stages."
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON: a list with an object a row.")] = False,
 ) -> None:
-    """List studies, drugs, quantities, parameters, options or stages."""
+    """List studies, drugs, quantities, parameters, options, connectomes or stages."""
     if kind not in _KINDS:
         raise KetasimError(f"list: {unknown_name('kind of list', kind, _KINDS)}")
     rows_of, columns = _KINDS[kind]
@@ -33,7 +35,7 @@ def list_items(
         write_json(rows)
         return
     cells = [[_cell(row.get(name)) for name in columns] for row in rows]
-    output().print(plain_table(columns, cells, right=("value", "low", "high")))
+    output().print(plain_table(columns, cells, right=("value", "low", "high", "regions")))
 
 
 def _cell(value: Any) -> str:
@@ -135,14 +137,14 @@ def _parameters() -> list[Row]:
 
 
 def _options() -> list[Row]:
-    from ketasim.model.options import load_options
+    from ketasim.model.options import load_options, setting_texts
 
     return [
         {
             "option": option.name,
             "choice": choice.name,
             "default": choice.name == option.default,
-            "sets": [f"{item.parameter} = {item.value:g} {item.unit}" for item in choice.settings],
+            "sets": list(setting_texts(choice)),
             "source": list(choice.sources),
             "note": choice.note,
         }
@@ -173,11 +175,23 @@ def _stages() -> list[Row]:
     ]
 
 
+def _connectomes() -> list[Row]:
+    from dataclasses import asdict
+
+    from ketasim.brain import available_connectomes
+
+    return [asdict(item) for item in available_connectomes()]
+
+
 _KINDS: dict[str, tuple[Callable[[], list[Row]], tuple[str, ...]]] = {
     "studies": (_studies, ("name", "title", "condition", "arms", "patients", "observations")),
     "drugs": (_drugs, ("name", "label", "value", "unit", "routes", "source")),
     "quantities": (_quantities, ("name", "unit", "stage", "label")),
     "parameters": (_parameters, ("name", "value", "unit", "low", "high", "source", "grade", "note")),
     "options": (_options, ("option", "choice", "default", "sets", "source", "note")),
+    "connectomes": (
+        _connectomes,
+        ("name", "package", "installed", "version", "regions", "functional", "install"),
+    ),
     "stages": (_stages, ("section", "name", "title", "reads", "parameters")),
 }

@@ -37,8 +37,8 @@ _GROWTH, _SHRINKAGE, _CAUTION = 6.0, 0.15, 0.9
 _LARGEST_STEP = 1e4
 
 #: Share of the tolerance that one step may use: on the shipped studies the error of the result
-#: is then below twice the tolerance.
-_STEP_SHARE = 0.68
+#: is then below twice a tolerance of 1e-6.
+_STEP_SHARE = 0.6
 
 #: A pivot this small, over what it is for a very short step, is no base for a step.
 _SMALLEST_PIVOT = 1e-9

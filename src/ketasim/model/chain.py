@@ -135,12 +135,17 @@ class Chain:
         dimensions = self._dimensions(symbols)
         rates: dict[str, sp.Expr] = {}
         provided: dict[str, sp.Expr] = {}
+        named = dict(symbols["q"])
         for stage in self.stages:
             equations = stage.equations(*self._views(stage, symbols))
             self._check_complete(stage, equations.rates, equations.provides)
-            self._check_dimensions(stage, equations.rates, equations.provides, symbols, dimensions)
+            for name in equations.between:
+                named[name] = sp.Symbol(name, real=True)
+                dimensions[named[name]] = dimension("ratio")
+            given = {**equations.between, **equations.provides}
+            self._check_dimensions(stage, equations.rates, given, {**symbols, "q": named}, dimensions)
             rates.update({name: sp.sympify(value) for name, value in equations.rates.items()})
-            provided.update({name: sp.sympify(value) for name, value in equations.provides.items()})
+            provided.update({name: sp.sympify(value) for name, value in given.items()})
         used = {symbol for value in (*rates.values(), *provided.values()) for symbol in value.free_symbols}
         parameters = tuple(symbol for name, symbol in symbols["p"].items() if symbol in used)
         return System(
@@ -148,7 +153,7 @@ class Chain:
             parameters=parameters,
             inputs=tuple(symbols["u"].values()),
             rates=tuple(rates[name] for name in self.states),
-            quantities=self._ordered(provided, symbols["q"]),
+            quantities=self._ordered(provided, named),
             scales=tuple(state.scale * self.units.factor(state.unit) for state in self.states.values()),
             positive=frozenset(
                 {symbols["x"][name] for name, state in self.states.items() if state.positive}

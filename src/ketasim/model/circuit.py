@@ -1,23 +1,20 @@
-"""Stage 3: firing of four cell classes and gamma power under class-wise block.
+"""Stage 3: firing of four cell classes and gamma power, from block, GABA, release and synaptic density.
 
-The closed forms are surfaces fitted to runs of a spiking prefrontal network
-(``ketasim.circuit``); nothing is read from a table at run time. Block of
-interneurons lifts inhibition from pyramidal cells; deep block lowers all.
+The closed forms are surfaces of a spiking prefrontal network (``ketasim.circuit``); nothing is read from a
+table at run time. Block of interneurons lifts inhibition from pyramidal cells; deep block lowers all. The
+network is one of an ensemble: the option ``circuit`` takes another.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ketasim.circuit.formulas import OUTPUTS, coefficient_names, drive
+from ketasim.circuit.formulas import log_ratios
 from ketasim.model.functions import exp, power
-from ketasim.model.stage import Equations, Input, Provides, Reads, Stage, Symbols
+from ketasim.model.stage import Between, Equations, Input, Provides, Reads, Stage, Symbols
 
 __all__ = ["Circuit"]
-
-#: Coefficients that carry what a lost inhibition does to pyramidal cells.
-_DISINHIBITION = ("pyramidal_rate_swing", "gamma_power_swing")
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Circuit(Stage):
         Reads("spine_density", "ratio", "healthy"),
     )
     inputs: ClassVar[tuple[Input, ...]] = (
-        Input("benzodiazepine", "ratio", "share of disinhibition that a benzodiazepine prevents"),
+        Input("benzodiazepine", "ratio", "GABA-A receptors that hold a benzodiazepine, as a share"),
         Input("release_inhibition", "ratio", "share of glutamate release that a drug prevents"),
     )
     provides: ClassVar[tuple[Provides, ...]] = (
@@ -49,16 +46,20 @@ class Circuit(Stage):
     )
 
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
-        """Return the exponential of each surface; pyramidal firing also follows synaptic density."""
-        # Lifting inhibition is worth less where GABA is scarce, and less again where a
-        # benzodiazepine makes the inhibition that remains count for more.
-        lifted = q.gaba_tone**p.gaba_gain_exponent * (1 - u.benzodiazepine)
-        block = (q.nmda_block_pyramidal, q.nmda_block_pv, q.nmda_block_sst, q.nmda_block_vip)
-        rates: dict[str, Any] = {}
-        for output in OUTPUTS:
-            coefficients = [
-                p[name] * lifted if name in _DISINHIBITION else p[name] for name in coefficient_names(output)
-            ]
-            rates[output] = exp(drive(output, coefficients, block, p.circuit_log_limit, power))
-        rates["pyramidal_rate"] *= q.spine_density**p.density_rate_exponent
-        return Equations(rates={}, provides={**rates, "release_gain": 1 - u.release_inhibition})
+        """Return the exponential of each surface."""
+        release = 1 - u.release_inhibition
+        # What is bound makes each event of inhibition larger; a GABA deficit makes it smaller.
+        gaba_a = q.gaba_tone * (1 + p.benzodiazepine_gaba_gain * u.benzodiazepine)
+        inputs = (
+            q.nmda_block_pyramidal,
+            q.nmda_block_pv,
+            q.nmda_block_sst,
+            q.nmda_block_vip,
+            gaba_a - 1,
+            release - 1,
+            q.spine_density - 1,
+        )
+        steps = Between()
+        logs = log_ratios(lambda name: p[name], inputs, power, steps)
+        rates = {output: exp(value) for output, value in logs.items()}
+        return Equations(rates={}, provides={**rates, "release_gain": release}, between=steps)

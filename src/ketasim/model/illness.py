@@ -36,6 +36,7 @@ class Illness(Stage):
         Provides("gaba_synthesis", "ratio", "capacity to make GABA", "healthy"),
         Provides("spine_formation_capacity", "ratio", "capacity to form spines", "healthy"),
         Provides("network_shift", "ratio", "shift of the default mode network by illness"),
+        Provides("network_illness", "ratio", "weaker inhibition of networks by illness"),
         Provides("immune_shift", "ratio", "shift of cytokine release by illness"),
     )
 
@@ -53,6 +54,7 @@ class Illness(Stage):
                 "gaba_synthesis": exp(-p.gaba_shift * p.illness_load),
                 "spine_formation_capacity": exp(-p.spine_formation_shift * p.illness_load),
                 "network_shift": p.network_illness_shift * p.illness_load,
+                "network_illness": p.network_illness_strength * p.illness_load,
                 "immune_shift": p.immune_illness_shift * p.illness_load,
             },
         )

@@ -1,25 +1,37 @@
 """Stage 9: connectivity of large networks, as a read-out with zero weight on mood.
 
-Acute block loosens the default mode and salience networks and raises global
-connectivity. Later, more spines strengthen the control network's hold on the
-default mode, until inhibition re-adapts. Midazolam loosens the default mode as
-much as ketamine does, which is why it does not drive mood.
+What block, inhibition, density and illness do to connectivity is read from closed-form surfaces of a
+whole-brain model (``ketasim.brain``). No way in which density may act passes the rule on late signs there:
+hence the zero weight. It acts through the control network's hold on the default mode, the only way that has
+the directions of what was published. Midazolam loosens the default mode as much as ketamine does.
+
+Prefrontal global connectivity rises in people while networks loosen, which that model cannot do; it keeps an
+empirical form.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from ketasim.model.functions import exp
-from ketasim.model.stage import Equations, Provides, Reads, Stage, State, Symbols
+from ketasim.brain.formulas import departure
+from ketasim.brain.tabulate import load_surfaces
+from ketasim.model.functions import exp, power
+from ketasim.model.stage import Between, Equations, Provides, Reads, Stage, State, Symbols
 
 __all__ = ["Networks"]
+
+#: Read-outs that need no memory: what is provided, and the surface behind it.
+_AT_ONCE = {
+    "pcc_mpfc_change": "pcc_mpfc",
+    "insula_dmn_change": "insula_dmn",
+    "dmn_control_change": "dmn_control",
+}
 
 
 @dataclass(frozen=True)
 class Networks(Stage):
-    """Default mode, salience and global connectivity."""
+    """Default mode, salience and global connectivity, and communication between regions."""
 
     name: ClassVar[str] = "networks"
     title: ClassVar[str] = "Networks"
@@ -32,8 +44,12 @@ class Networks(Stage):
     )
     reads: ClassVar[tuple[Reads, ...]] = (
         Reads("nmda_block_mean", "ratio"),
+        Reads("nmda_block_pyramidal", "ratio"),
+        Reads("nmda_block_pv", "ratio"),
+        Reads("nmda_block_sst", "ratio"),
         Reads("spine_density", "ratio", "healthy"),
         Reads("network_shift", "ratio"),
+        Reads("network_illness", "ratio"),
         Reads("midazolam_effect", "ratio"),
         Reads("inflammation", "ratio", "healthy"),
     )
@@ -42,19 +58,32 @@ class Networks(Stage):
         Provides("salience_connectivity", "ratio", "salience network connectivity", "healthy"),
         Provides("global_connectivity", "ratio", "prefrontal global connectivity", "healthy"),
         Provides("control_on_dmn", "ratio", "control network's hold on the default mode", "healthy"),
+        Provides("pcc_mpfc_change", "ratio", "posterior cingulate to prefrontal, Fisher z above healthy"),
+        Provides("insula_dmn_change", "ratio", "insula to default mode, Fisher z above healthy"),
+        Provides("dmn_control_change", "ratio", "default mode to control network, Fisher z above healthy"),
+        Provides("communication", "ratio", "information that regions share", "healthy"),
     )
 
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
-        """Return connectivities that relax to log-linear targets, and the slow re-adaptation."""
-        hold = q.spine_density / x.adapted_density
-        loosened = p.dmn_block_loss * q.nmda_block_mean + p.dmn_midazolam_loss * q.midazolam_effect
-        dmn = exp(
-            q.network_shift
-            + p.dmn_inflammation_gain * (q.inflammation - 1)
-            - loosened
-            - p.dmn_control_loss * (q.control_on_dmn - 1)
+        """Return connectivities that relax to the surfaces, and the slow re-adaptation of inhibition."""
+        surfaces = load_surfaces().surfaces
+        brain = (
+            q.nmda_block_pyramidal,
+            # The brain's one kind of interneuron lies between the two that are blocked most.
+            (q.nmda_block_pv + q.nmda_block_sst) / 2,
+            1 + p.midazolam_inhibition_gain * q.midazolam_effect,
+            q.spine_density,
+            x.adapted_density,
+            q.network_illness,
         )
-        salience = exp(-p.salience_block_loss * q.nmda_block_mean)
+        steps = Between()
+
+        def surface(name: str) -> Any:
+            return departure(surfaces[name], brain, power, steps)
+
+        within_dmn = surface("within_dmn")
+        dmn = exp(q.network_shift + p.dmn_inflammation_gain * (q.inflammation - 1) + within_dmn)
+        salience = exp(surface("within_salience"))
         overall = exp(p.global_block_gain * q.nmda_block_mean + p.global_density_gain * (q.spine_density - 1))
         return Equations(
             rates={
@@ -67,6 +96,9 @@ class Networks(Stage):
                 "dmn_connectivity": x.dmn,
                 "salience_connectivity": x.salience,
                 "global_connectivity": x.global_state,
-                "control_on_dmn": hold,
+                "control_on_dmn": q.spine_density / x.adapted_density,
+                "communication": exp(surface("mutual_information")),
+                **{name: surface(behind) for name, behind in _AT_ONCE.items()},
             },
+            between=steps,
         )

@@ -3,6 +3,8 @@
 The table ``parameters/options.csv`` has one line for each parameter that a choice sets, with the
 columns ``option, choice, parameter, value, unit, source, note, default``. A choice without a
 parameter leaves the tables as they are. One choice of each option is the default (1).
+
+One option is not in the table: ``circuit`` takes another of the circuits that ship, with all its numbers.
 """
 
 from __future__ import annotations
@@ -15,11 +17,26 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from ketasim.circuit.ensemble import load_ensemble
 from ketasim.errors import ModelError, unknown_name
+from ketasim.model.circuits import circuit_values
 
-__all__ = ["Choice", "Option", "Setting", "chosen_settings", "load_options", "option_texts", "read_options"]
+__all__ = [
+    "Choice",
+    "Option",
+    "Setting",
+    "chosen_settings",
+    "load_options",
+    "option_texts",
+    "read_options",
+    "setting_texts",
+]
 
 _COLUMNS = ("option", "choice", "parameter", "value", "unit", "source", "note", "default")
+
+
+# A choice that sets more than this is told by their number.
+_MANY = 6
 
 
 @dataclass(frozen=True)
@@ -102,7 +119,21 @@ def load_options() -> Mapping[str, Option]:
     """
     table = resources.files("ketasim.model.parameters") / "options.csv"
     with resources.as_file(table) as path:
-        return read_options(path)
+        return {**read_options(path), "circuit": _circuit_option()}
+
+
+def _circuit_option() -> Option:
+    ensemble = load_ensemble()
+    choices = {}
+    for rank, circuit in enumerate(ensemble.circuits):
+        source = "circuit_network_runs"
+        settings = tuple(
+            Setting(name, value, "ratio", source, "") for name, value in circuit_values(circuit.name).items()
+        )
+        note = f"weight {circuit.weight:.2g} in the ensemble"
+        # The default is what the table holds already.
+        choices[circuit.name] = Choice(circuit.name, settings if rank else (), (source,), note)
+    return Option("circuit", choices, ensemble.circuits[0].name)
 
 
 def read_options(path: Path) -> Mapping[str, Option]:
@@ -232,4 +263,11 @@ def option_texts() -> tuple[str, ...]:
 def _effects(choice: Choice) -> tuple[str, ...]:
     if not choice.settings:
         return ("as in the tables",)
-    return tuple(f"sets {item.parameter} to {item.value:g} {item.unit}" for item in choice.settings)
+    return tuple(f"sets {text}" for text in setting_texts(choice, " to "))
+
+
+def setting_texts(choice: Choice, link: str = " = ") -> tuple[str, ...]:
+    """Write what a choice sets, each as ``name = value unit``; of very many only how many they are."""
+    if len(choice.settings) > _MANY:
+        return (f"{len(choice.settings)} coefficients",)
+    return tuple(f"{item.parameter}{link}{item.value:g} {item.unit}" for item in choice.settings)

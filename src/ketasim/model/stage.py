@@ -11,14 +11,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import sympy as sp
 
 from ketasim.errors import ModelError, unknown_name
 
-__all__ = ["Derived", "Equations", "Input", "Provides", "Reads", "Stage", "State", "Symbols"]
+__all__ = ["Between", "Derived", "Equations", "Input", "Provides", "Reads", "Stage", "State", "Symbols"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,17 @@ class Derived:
     compute: Callable[[Mapping[str, Any]], Any]
 
 
+class Between(dict[str, Any]):
+    """Named pure numbers inside a stage: calling it keeps an expression and returns its symbol."""
+
+    def __call__(self, name: str, expression: Any) -> sp.Symbol:
+        """Keep an expression under a name; the symbol stands for it."""
+        if name in self:
+            raise ModelError(f"{name!r} is kept twice; name each value of a stage once.")
+        self[name] = expression
+        return sp.Symbol(name, real=True)
+
+
 @dataclass(frozen=True)
 class Equations:
     """What a stage's method returns.
@@ -112,10 +123,14 @@ class Equations:
         Rate of change of each state.
     provides : dict of str to expression
         Value of each provided quantity.
+    between : Between, optional
+        Pure numbers that the stage's own equations use by name, so that each is written, and
+        differentiated, once.
     """
 
     rates: dict[str, Any]
     provides: dict[str, Any]
+    between: Between = field(default_factory=Between)
 
 
 class Symbols:

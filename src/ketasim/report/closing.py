@@ -32,8 +32,8 @@ _HARM_PARAMETERS = {
 }
 
 _LIMITS = (
-    "The signs of disinhibition are tuned: only 8 % of random circuits show that interneurons fall and "
-    "pyramidal cells rise.",
+    "The circuit was chosen, among random ones with a plausible baseline, for agreeing with published signs; "
+    "about half of those show PV or SST cells falling while pyramidal cells rise.",
     "Networks are a read-out with zero weight on mood, and functional connectivity is fitted, not predicted.",
     "BDNF, mTORC1 and synapses (stages 6 to 8) are invisible to trials in patients: their sizes come from "
     "animal experiments and from priors.",

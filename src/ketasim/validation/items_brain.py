@@ -170,7 +170,7 @@ ITEMS: tuple[Item, ...] = (
         "distance_from_criticality",
         "9",
         "The whole brain is stable at every dose (leading eigenvalue below -1.5 /s)",
-        "the whole-brain model comes with a later part",
+        "depends on the connectome: `ketasim brain fit` and `ketasim brain couplings` tell it for each",
     ),
     _tnf_falls,
     _il6_not_down,
