@@ -176,7 +176,6 @@ if not TYPE_CHECKING:
                 "RATE_CHANGE_LIMIT",
                 "Safety",
                 "dose_influences",
-                "expected_influences",
                 "safety",
             ),
             "ketasim.brain.effective": (
