@@ -5,9 +5,10 @@ import pytest
 import sympy as sp
 
 from ketasim.circuit.formulas import INPUTS, OUTPUTS, UNITS, coefficients_of, log_ratios
-from ketasim.circuit.ridge import Ridge, evaluate, ridge_expression, smooth_step
+from ketasim.circuit.ridge import Ridge, evaluate, ridge_expression
 from ketasim.circuit.ridge_fit import cross_validate, fit_ridge
 from ketasim.errors import ModelError
+from ketasim.smooth import smooth_step
 
 
 def made(units: int, inputs: int, outputs: int, seed: int) -> Ridge:

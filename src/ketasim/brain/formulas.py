@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ketasim.errors import BrainError
+from ketasim.smooth import smooth_step
 
-__all__ = ["INPUTS", "REFERENCE", "Surface", "departure", "evaluate", "smooth_step"]
+__all__ = ["INPUTS", "REFERENCE", "Surface", "departure", "evaluate"]
 
 _Floats = NDArray[np.float64]
 
@@ -88,19 +89,6 @@ class Surface:
             )
 
 
-def smooth_step(x: Any, power: Callable[[Any, Any], Any] = pow) -> Any:
-    """Smooth odd step ``x / sqrt(1 + x^2)``: slope 1 at zero, limits -1 and 1.
-
-    Parameters
-    ----------
-    x : number, array or symbol
-        Where.
-    power : function
-        Takes a base and an exponent; the model has its own for symbols.
-    """
-    return x / power(1.0 + power(x, 2), 0.5)
-
-
 def departure(
     surface: Surface,
     inputs: Sequence[Any],
@@ -116,7 +104,7 @@ def departure(
     inputs : sequence of six
         In the order of :data:`INPUTS`.
     power : function
-        As for :func:`smooth_step`.
+        As for :func:`ketasim.smooth.smooth_step`.
     keep : function
         Takes a name and a value in between, and returns what is used for it from there on: equations give it
         a name, so that it is written and differentiated once.

@@ -16,25 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ketasim.errors import ModelError
+from ketasim.smooth import smooth_step
 
-__all__ = ["Ridge", "evaluate", "ridge_expression", "smooth_step"]
+__all__ = ["Ridge", "evaluate", "ridge_expression"]
 
 _Floats = NDArray[np.float64]
 
 _Power = Callable[[Any, Any], Any]
-
-
-def smooth_step(x: Any, power: _Power = pow) -> Any:
-    """Smooth odd step ``x / sqrt(1 + x^2)``: slope 1 at zero, limits -1 and 1.
-
-    Parameters
-    ----------
-    x : number, array or symbol
-        Where.
-    power : function
-        Takes a base and an exponent; the model has its own for symbols.
-    """
-    return x / power(1.0 + power(x, 2), 0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +78,7 @@ def ridge_expression(
     x : sequence
         The inputs.
     power : function
-        As for :func:`smooth_step`.
+        As for :func:`ketasim.smooth.smooth_step`.
     keep : function
         Takes ``at`` (of a unit), ``step`` (of a unit) or ``sum`` (of an output before the limit), the number
         of the unit or output, and the expression; returns what is used for it from there on. Equations give
