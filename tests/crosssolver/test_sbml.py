@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,10 @@ from ketasim.model.parameters import load_parameters
 from ketasim.model.simulator import Case
 from ketasim.trials import Study, shipped_studies
 
+# COPASI sets the locale of the whole process when it loads.
+_LOCALE = locale.setlocale(locale.LC_ALL)
 COPASI = pytest.importorskip("COPASI")
+locale.setlocale(locale.LC_ALL, _LOCALE)
 libsbml = pytest.importorskip("libsbml")
 
 #: All three solvers are asked for this, and agree to AGREEMENT of each state's size. The factor

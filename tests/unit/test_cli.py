@@ -241,7 +241,7 @@ def test_version_and_help_do_not_load_the_model() -> None:
     )
     for arguments in (["--version"], ["run", "--help"]):
         done = subprocess.run(
-            [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+            [sys.executable, "-c", script, *arguments], capture_output=True, encoding="utf-8", check=True
         )
         assert done.stdout.rstrip().endswith("[]")
 
