@@ -14,8 +14,8 @@ from ketasim.brain import BrainModel, Influence, brain_model, fixed_point, load_
 from ketasim.brain.simulation import simulate
 from ketasim.brain.synthetic import synthetic_connectome
 from ketasim.circuit.condition import Condition
-from ketasim.circuit.network import STEP_MS, WARM_MS, SpikingNetwork, Task, build_network, run_tasks
-from ketasim.circuit.parameters import INTERNEURONS, NetworkParameters
+from ketasim.circuit.network import STEP_MS, WARM_MS, SpikingNetwork, Task, load_network, run_tasks
+from ketasim.circuit.parameters import INTERNEURONS
 from ketasim.circuit.wiring import FULL_SIZE
 
 __all__ = ["BLOCKS", "brain_arrays", "brain_case", "circuit_arrays", "circuit_network", "peer_brain"]
@@ -37,8 +37,8 @@ BRAIN_BLOCKS = {"rest": (0.0, 0.0), "clinical": (0.21, 0.40)}
 
 
 def circuit_network() -> SpikingNetwork:
-    """The network of the shipped table."""
-    return build_network(NetworkParameters("shipped table", {}))
+    """Return the circuit that the chain reads."""
+    return load_network()
 
 
 def circuit_arrays(
@@ -110,7 +110,9 @@ def peer_brain(regions: int, strongest: bool = False) -> BrainModel:
     node = load_node_parameters()
     node = replace(node, time_inhibitory=node.time_excitatory)
     # A receptor map would make the block differ between regions.
-    model = brain_model(replace(synthetic_connectome(regions), nmda=None), node)
+    connectome = replace(synthetic_connectome(regions), nmda=None)
+    # Half the weights: with all of them the slow inhibition lets regions run away.
+    model = brain_model(connectome, node, weights=0.5 * connectome.weights)
     one = model.inhibition.max() if strongest else model.inhibition.mean()
     return replace(model, inhibition=np.full(regions, one))
 
