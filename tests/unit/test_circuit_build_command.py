@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 
 import pytest
 from typer.testing import CliRunner
 
 from ketasim.circuit import load_ensemble
 from ketasim.cli.application import app
+from ketasim.cli.work import aside, until
 
 RUNNER = CliRunner()
 
@@ -68,3 +70,30 @@ def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
     file.write_text("", encoding="utf-8")
     assert "is a file; choose a folder" in refused("ensemble", "--work", str(file))
     assert "is a file; choose a folder" in refused("signs", "--out", str(file))
+
+
+def test_work_ends_at_its_next_report_once_it_is_to_stop() -> None:
+    stop, told = Event(), []
+
+    def work() -> None:
+        tell = until(stop, told.append)
+        for number in range(5):
+            tell(number)
+            if number == 1:
+                stop.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        aside(work, stop=stop)
+    assert told == [0, 1]
+
+
+def test_a_stopped_build_keeps_what_is_finished_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ketasim.circuit.building.build_ensemble", stopped)
+    result = RUNNER.invoke(app, ["circuit", "ensemble", "--work", str(tmp_path / "work")])
+    assert result.exit_code == 130
+    assert "goes on from there" in " ".join(result.stderr.split())

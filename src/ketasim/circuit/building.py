@@ -6,6 +6,7 @@ All that was run lies in a folder of work, so that a stopped build goes on where
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -91,9 +92,10 @@ def build_ensemble(
     )
     surfaces = {}
     for rank, draw in enumerate(best_draws(screened, keep)):
-        tell(f"circuit {drawn(draw.index).name}", rank, keep)
+        phase = f"{rank + 1} of {keep}, {drawn(draw.index).name}"
         wanted = points if rank else 2 * points
-        surfaces[draw.index] = fit_surface(circuit_runs(work, draw, wanted, threads))
+        runs = circuit_runs(work, draw, wanted, threads, partial(tell, phase, total=wanted))
+        surfaces[draw.index] = fit_surface(runs)
     return assemble(screened, surfaces)
 
 

@@ -273,8 +273,13 @@ def run_tasks(
 
     done = []
     with ThreadPoolExecutor(threads) as pool:
-        for activity in pool.map(one, tasks):
-            done.append(activity)
-            if progress is not None:
-                progress(len(done))
+        try:
+            for activity in pool.map(one, tasks):
+                done.append(activity)
+                if progress is not None:
+                    progress(len(done))
+        except BaseException:
+            # What has not begun need not be waited for.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return done

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -186,21 +186,15 @@ def screen_draws(
         wiring = wire(NetworkParameters("table", {}), FULL_SIZE)
         path.parent.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(threads) as pool, path.open("a", encoding="utf-8") as file:
-            for one in _in_turn(pool, wanted, wiring):
-                done[one.index] = one
-                file.write(json.dumps({**asdict(one), "tables": table_hash()}) + "\n")
-                file.flush()
-                if progress is not None:
-                    progress(len(done), sum(entry.accepted for entry in done.values()))
+            try:
+                for one in pool.map(lambda index: _screen(index, wiring), wanted):
+                    done[one.index] = one
+                    file.write(json.dumps({**asdict(one), "tables": table_hash()}) + "\n")
+                    file.flush()
+                    if progress is not None:
+                        progress(len(done), sum(entry.accepted for entry in done.values()))
+            except BaseException:
+                # What has not begun need not be waited for.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     return [done[index] for index in sorted(done)]
-
-
-def _in_turn(pool: ThreadPoolExecutor, wanted: list[int], wiring: Wiring) -> Iterator[Screened]:
-    futures = [pool.submit(_screen, index, wiring) for index in wanted]
-    try:
-        for future in futures:
-            yield future.result()
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise

@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ketasim.cli.console import number, output, plain_table
+from ketasim.cli.console import INTERRUPTED, complain, number, output, plain_table
 from ketasim.cli.values import whole_number
-from ketasim.cli.work import aside, draw, require_file, require_folder
+from ketasim.cli.work import aside, draw, require_file, require_folder, until
 from ketasim.errors import ModelError, unknown_name
 
 if TYPE_CHECKING:
@@ -65,10 +66,16 @@ def tabulate(
     wanted = whole_number("--points", points, "a number of points", _FEWEST_POINTS, _MOST_POINTS)
     workers = _workers(threads)
     require_file("--out", out)
+    stop = Event()
     with watching("building the network") as watcher:
         network = aside(load_network, name)
         runs = aside(
-            run_design, network, wanted, workers, lambda done: watcher("running the network", done, wanted)
+            run_design,
+            network,
+            wanted,
+            workers,
+            until(stop, lambda done: watcher("running the network", done, wanted)),
+            stop=stop,
         )
         if out is not None:
             write_runs(out, runs)
@@ -109,8 +116,15 @@ def ensemble(
     workers = _workers(threads)
     require_folder("--work", work)
     require_folder("--write", write)
-    with watching("drawing circuits") as watcher:
-        found = aside(build_ensemble, work, many, kept, wanted, workers, watcher)
+    stop = Event()
+    try:
+        with watching("drawing circuits") as watcher:
+            found = aside(build_ensemble, work, many, kept, wanted, workers, until(stop, watcher), stop=stop)
+    except KeyboardInterrupt as error:
+        complain(
+            f"stopped by Ctrl-C; what is finished is in {work}, and the same command goes on from there."
+        )
+        raise typer.Exit(INTERRUPTED) from error
     _report(found, markdown=False)
     if write is not None:
         write.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ketasim.cli.console import without_nan, write_json
@@ -16,7 +17,7 @@ from ketasim.errors import ModelError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["aside", "draw", "require_file", "require_folder", "to_screen", "write_numbers"]
+__all__ = ["aside", "draw", "require_file", "require_folder", "to_screen", "until", "write_numbers"]
 
 _Result = TypeVar("_Result")
 
@@ -55,12 +56,32 @@ def require_folder(option: str, path: Path | None) -> None:
         raise ModelError(f"{option} {path}: nothing may be written in {there}; choose another folder.")
 
 
-def aside(work: Callable[..., _Result], *arguments: Any) -> _Result:
-    """Do compiled work in another thread: Ctrl-C inside it would come out as a fault of the compiler."""
+def aside(work: Callable[..., _Result], *arguments: Any, stop: Event | None = None) -> _Result:
+    """Do compiled work in another thread: Ctrl-C inside it would come out as a fault of the compiler.
+
+    After Ctrl-C the work is waited for; ``stop`` is set before, so that work which reports through
+    :func:`until` ends at its next report.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(work, *arguments).result()
+        try:
+            return pool.submit(work, *arguments).result()
+        except BaseException:
+            if stop is not None:
+                stop.set()
+            raise
+
+
+def until(stop: Event, report: Callable[..., None]) -> Callable[..., None]:
+    """Return a report of progress that ends the work once ``stop`` is set."""
+
+    def tell(*arguments: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        report(*arguments)
+
+    return tell
 
 
 def draw(folder: Path, figures: Iterable[tuple[str, Figure]]) -> None:
