@@ -12,6 +12,7 @@ from ketasim._lazy import lazy_loader
 if TYPE_CHECKING:
     from ketasim.api import Course, TrialResult, simulate, simulate_regimen, simulate_study
     from ketasim.api.kinetics import simulate_pk
+    from ketasim.api.power import study_power
     from ketasim.dosing import Dose, Regimen, parse_regimen, read_nonmem
     from ketasim.errors import (
         DoseError,
@@ -52,12 +53,14 @@ __all__ = [
     "simulate_pk",
     "simulate_regimen",
     "simulate_study",
+    "study_power",
 ]
 
 #: Where each public name lives. `ketasim --help` must not wait for the model.
 _HOMES = {
     "ketasim.api": ("Course", "TrialResult", "simulate", "simulate_regimen", "simulate_study"),
     "ketasim.api.kinetics": ("simulate_pk",),
+    "ketasim.api.power": ("study_power",),
     "ketasim.dosing": ("Dose", "Regimen", "parse_regimen", "read_nonmem"),
     "ketasim.errors": (
         "DoseError",

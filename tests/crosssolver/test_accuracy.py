@@ -59,10 +59,19 @@ def test_errors_keep_to_the_tolerance(regimen: str) -> None:
     engine = simulator().engine(())
     exact = states(engine, case, EXACT)
     size = np.maximum(np.abs(exact).max(axis=0), np.array(engine.system.scales))
-    assert np.max(np.abs(states(engine, case, 1e-6) - exact) / size) <= 2e-6
+
+    def error(rtol: float) -> float:
+        return float(np.max(np.abs(states(engine, case, rtol) - exact) / size))
+
+    # Within a day-long infusion nothing starts the steps anew, and a long one may come upon the onset of
+    # plasticity (below); a tolerance ten times smaller then leaves no more than usual.
+    steady = any((dose.duration_h or 0.0) >= 24.0 for dose in case.regimen.doses)
+    assert error(1e-6) <= (3e-6 if steady else 2e-6)
+    if steady:
+        assert error(1e-7) <= 2e-7
     # Ten times the tolerance of 3e-5: plasticity is a steep switch (an exponent of 11), and one long step may
     # come upon its onset.
-    assert np.max(np.abs(states(engine, case, DEFAULT_RTOL) - exact) / size) <= 3e-4
+    assert error(DEFAULT_RTOL) <= 3e-4
 
 
 def test_widths_agree_on_the_chain() -> None:

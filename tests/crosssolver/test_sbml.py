@@ -112,10 +112,22 @@ def differences(regimen: str) -> tuple[float, float]:
     )
 
 
-@pytest.mark.parametrize("study", shipped_studies())
-def test_three_solvers_agree_on_every_shipped_study(study: str) -> None:
-    """In the last arm with a drug: of a series of doses it has the largest."""
-    regimen = [arm.dosing.text for arm in Study.load(study).arms if arm.dosing.is_active][-1]
+def last_regimens() -> list[str]:
+    """Of each shipped study the last arm with a drug, which has the largest of a series of doses.
+
+    Courses of more than four weeks are left out: they repeat doses that are among the shorter ones, and
+    COPASI takes minutes for each.
+    """
+    found = set()
+    for name in shipped_studies():
+        active = [arm.dosing for arm in Study.load(name).arms if arm.dosing.is_active]
+        if active and max(dose.start_h for dose in active[-1].doses) <= 28 * 24.0:
+            found.add(active[-1].text)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("regimen", last_regimens())
+def test_three_solvers_agree_on_shipped_studies(regimen: str) -> None:
     kernels, other = differences(regimen)
     assert kernels < AGREEMENT
     assert other < AGREEMENT

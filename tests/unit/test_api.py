@@ -10,18 +10,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import xarray as xr
 
 from ketasim import Study, simulate
-from ketasim.api import Course, TimeCourse, TrialResult, studies
+from ketasim.api import Course, TimeCourse, TrialResult, studies, trial_result
 from ketasim.dosing import Regimen, parse_regimen
 from ketasim.errors import DoseError, KetasimError, ModelError, SolverError, StudyError, UnitError
 from ketasim.model.clamp import Clamp
 from ketasim.trials import Trial
-from ketasim.trials.columns import OUTCOMES
-from ketasim.trials.folder import RunFolder
-from ketasim.trials.workers import Chunk, ChunkResult, TrialPlan
+from ketasim.trials.conduct.recording import Tables
+from ketasim.trials.runs.columns import EVENTS, OUTCOMES, PATIENTS
+from ketasim.trials.runs.folder import Format, RunFolder
+from ketasim.trials.runs.workers import Chunk, TrialPlan
 
 SINGLE = "0.5 mg/kg ketamine iv over 40 min"
 
@@ -130,43 +132,85 @@ def test_texts_that_are_no_regimen_are_refused() -> None:
         simulate("daly2018")
 
 
-def outcomes(trial: Trial, chunk: Chunk) -> pd.DataFrame:
-    """Everybody at 30 points and, at the visits, at 20."""
+def made_up_tables(trial: Trial, chunk: Chunk, failure: str = "") -> Tables:
+    """Everybody at 30 points and, at the visits, at 20; or nobody with a value, for one reason."""
+    arms = [trial.study.arms[place].id for place in trial.roll(0).arm]
+    subjects = range(chunk.first + 1, chunk.first + chunk.count + 1)
     rows = [
-        (trial.study.id, 0, chunk.arm, person.subject, "madrs", "score", time, "points", value, "")
-        for person in chunk.people
-        for time, value in ((0.0, 30.0), *((time, 20.0) for time in trial.rating_times))
+        {
+            **dict.fromkeys(OUTCOMES, ""),
+            "study": trial.study.id,
+            "replicate": 0,
+            "arm": arms[subject - 1],
+            "treatment": arms[subject - 1],
+            "subject": subject,
+            "quantity": "madrs",
+            "statistic": "score",
+            "time_h": time,
+            "unit": "points",
+            "value": None if failure else 20.0 if time > 0.0 else 30.0,
+            "reason": failure and f"not simulated: {failure}",
+        }
+        for subject in subjects
+        for time in trial.rating_times
     ]
-    return pd.DataFrame(rows, columns=list(OUTCOMES))
+    people = [
+        {
+            **dict.fromkeys(PATIENTS, ""),
+            "study": trial.study.id,
+            "replicate": 0,
+            "subject": subject,
+            "arm": arms[subject - 1],
+            **dict.fromkeys(
+                ("enrolled_h", "baseline", "severity_entry", "left_h", "stopped_h", "belief"), 0.1
+            ),
+            "screened": 1,
+            "status": "not simulated" if failure else "completed",
+            "left_reason": failure,
+        }
+        for subject in subjects
+    ]
+    events = {name: pa.array([], _EVENT_TYPES.get(name, pa.string())) for name in EVENTS}
+    return Tables(pa.Table.from_pylist(rows), pa.Table.from_pylist(people), pa.table(events))
+
+
+_EVENT_TYPES = {"replicate": pa.int64(), "subject": pa.int64(), "time_h": pa.float64()}
+
+#: Patients of a chunk: those of an arm of five.
+CHUNK = 5
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run without the model: made-up outcomes, chunks that finish last to first, no figures."""
 
-    def run(trial: Trial, _plan: TrialPlan, chunks: list[Chunk], _workers: int) -> Iterator[ChunkResult]:
+    def run(
+        trial: Trial, _plan: TrialPlan, chunks: list[Chunk], _workers: int, _scheduler: str | None
+    ) -> Iterator[tuple[int, Tables]]:
         for chunk in reversed(chunks):
-            yield ChunkResult(chunk.number, outcomes(trial, chunk), ())
+            yield chunk.number, made_up_tables(trial, chunk)
 
     monkeypatch.setattr(studies, "run_chunks", run)
-    monkeypatch.setattr(studies, "typical_trajectories", lambda _: xr.Dataset())
+    monkeypatch.setattr(trial_result, "typical_trajectories", lambda _: xr.Dataset())
     monkeypatch.setattr(studies, "_write_all", lambda *_: None)
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_study_gives_a_result_in_a_fixed_order() -> None:
-    found = simulate(Study.load("singh2016"), subjects=5)
+    found = simulate(Study.load("singh2016"), subjects=5, chunk=CHUNK)
     assert isinstance(found, TrialResult)
     assert list(dict.fromkeys(found.outcomes["subject"])) == list(range(1, 21))
+    assert list(found.patients["subject"]) == list(range(1, 21))
     assert found.failed == ()
     late = found.endpoints[found.endpoints["time_h"] == 336.0]
     assert list(late["change_mean"]) == [-10.0] * 4
+    assert list(late["n"]) == [5] * 4
     assert list(found.comparison["predicted"]) == [-10.0] * 4
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("table_format", ["parquet", "csv"])
-def test_a_finished_run_says_so_and_how_it_was_made(tmp_path: Path, table_format: str) -> None:
+def test_a_finished_run_says_so_and_how_it_was_made(tmp_path: Path, table_format: Format) -> None:
     out = tmp_path / "run"
     study = Study.load("singh2016")
     states: list[tuple[str, int]] = []
@@ -175,7 +219,14 @@ def test_a_finished_run_says_so_and_how_it_was_made(tmp_path: Path, table_format
         states.append((json.loads((out / "manifest.json").read_text(encoding="utf-8"))["status"], len(phase)))
 
     found = simulate(
-        study, subjects=5, seed=9, days="20d", out=out, table_format=table_format, progress=watch
+        study,
+        subjects=5,
+        seed=9,
+        days="20d",
+        out=out,
+        table_format=table_format,
+        chunk=CHUNK,
+        progress=watch,
     )
     assert {status for status, _ in states} == {"running"}
     manifest = RunFolder(out).read_manifest()
@@ -185,8 +236,13 @@ def test_a_finished_run_says_so_and_how_it_was_made(tmp_path: Path, table_format
     assert manifest["end_h"] == 480.0
     assert {"study_hash", "parameter_hash", "versions"} <= manifest.keys()
     assert Study.load(out / "study.yaml") == study
-    kept = RunFolder(out, table_format).read_outcomes()  # type: ignore[arg-type]
-    pd.testing.assert_frame_equal(kept, found.outcomes, check_exact=True)
+    folder = RunFolder(out, table_format)
+    pd.testing.assert_frame_equal(folder.outcomes().frame(), found.outcomes, check_exact=True)
+    for kind, kept in (("patients", found.patients), ("events", found.events)):
+        pd.testing.assert_frame_equal(folder.table(kind), kept, check_exact=True)
+    # In memory the same comes out as on disk.
+    without = simulate(study, subjects=5, seed=9, days="20d", chunk=CHUNK)
+    pd.testing.assert_frame_equal(without.outcomes, found.outcomes, check_exact=True)
 
 
 class StopError(Exception):
@@ -203,11 +259,11 @@ def test_a_run_that_is_stopped_keeps_what_is_finished(tmp_path: Path, cause: typ
             raise cause
 
     with pytest.raises(cause):
-        simulate(Study.load("singh2016"), subjects=5, out=out, progress=stop)
+        simulate(Study.load("singh2016"), subjects=5, out=out, chunk=CHUNK, progress=stop)
     manifest = RunFolder(out).read_manifest()
     assert (manifest["status"], manifest["parts_finished"], manifest["parts"]) == ("interrupted", 3, 4)
-    kept = RunFolder(out).read_outcomes()
-    # A chunk an arm: the last three that finish are those of subjects 6 to 20.
+    kept = RunFolder(out).outcomes().frame()
+    # The last three that finish are those of subjects 6 to 20.
     assert sorted(set(kept["subject"])) == list(range(6, 21))
     assert not list((out / "outcomes").glob(".*"))
 
@@ -216,14 +272,13 @@ def test_a_run_that_is_stopped_keeps_what_is_finished(tmp_path: Path, cause: typ
 def test_a_run_in_which_nobody_could_be_simulated_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(_trial: Trial, _plan: TrialPlan, chunks: list[Chunk], _workers: int) -> Iterator[ChunkResult]:
+    def run(trial: Trial, _plan: TrialPlan, chunks: list[Chunk], *_: object) -> Iterator[tuple[int, Tables]]:
         for chunk in chunks:
-            lost = tuple((person.subject, "the solver stopped") for person in chunk.people)
-            yield ChunkResult(chunk.number, pd.DataFrame(columns=list(OUTCOMES)), lost)
+            yield chunk.number, made_up_tables(trial, chunk, "the solver stopped")
 
     monkeypatch.setattr(studies, "run_chunks", run)
     with pytest.raises(SolverError, match=r"no patient could be simulated\. Patient 1: the solver stopped"):
-        simulate(Study.load("singh2016"), subjects=5, out=tmp_path / "run")
+        simulate(Study.load("singh2016"), subjects=5, out=tmp_path / "run", chunk=CHUNK)
     assert RunFolder(tmp_path / "run").read_manifest()["status"] == "interrupted"
 
 
@@ -235,6 +290,11 @@ def test_a_run_in_which_nobody_could_be_simulated_is_an_error(
         ({"days": "0 d"}, UnitError, "--days"),
         ({"days": "1h"}, StudyError, "larger --days"),
         ({"table_format": "parket"}, StudyError, "'parquet'"),
+        ({"subjects": {"plasebo": 4}}, StudyError, "'placebo'"),
+        ({"replicates": 0}, StudyError, "--replicates: 0"),
+        ({"subjects": 1_000_000, "replicates": 1_000}, StudyError, "in pieces"),
+        ({"chunk": 0}, StudyError, "chunk: 0"),
+        ({"hold": "beliefs"}, StudyError, "'belief'"),
         ({"seed": 1.5}, ModelError, "1.5"),
         ({"parameters": "nowhere.csv"}, ModelError, "nowhere.csv"),
     ],
@@ -268,7 +328,10 @@ def test_what_cannot_be_meant_is_refused(what: object, options: dict[str, object
         simulate(what, **options)  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("options", [{"seed": -1}, {"seed": "1"}, {"subjects": "4"}, {"workers": 1.5}])
+@pytest.mark.parametrize(
+    "options",
+    [{"seed": -1}, {"seed": "1"}, {"subjects": "4"}, {"subjects": {"ketamine": "4"}}, {"workers": 1.5}],
+)
 def test_wrong_numbers_of_a_trial_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(KetasimError, match=f"--{next(iter(options))}"):
         simulate(Study.load("murrough2013"), **options)

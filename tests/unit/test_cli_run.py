@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import ketasim.api.studies
+import ketasim.api.trial_result
 from ketasim.cli.application import app
 from ketasim.model.parameters import ParameterSet
 
@@ -22,7 +24,7 @@ PROGRAM = [sys.executable, "-c", "from ketasim.cli import main; main()"]
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes most of a run's time and has tests of its own: sensitivities, figures, report."""
-    monkeypatch.setattr(ketasim.api.studies, "influence", lambda *_: pd.DataFrame({"name": ["none"]}))
+    monkeypatch.setattr(ketasim.api.trial_result, "influence", lambda *_: pd.DataFrame({"name": ["none"]}))
     monkeypatch.setattr(ketasim.api.studies, "write_figures", lambda _, folder: folder)
     monkeypatch.setattr(ketasim.api.studies, "write_report", lambda _, path: path)
 
@@ -61,6 +63,7 @@ def test_a_full_disk_is_told_with_what_is_kept(tmp_path: Path, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(ketasim.api.studies, "write_figures", full)
+    monkeypatch.setattr(ketasim.api.studies, "chunk_size", lambda *_: 1)
     out = tmp_path / "run"
     arguments = ["run", "murrough2013", "--subjects", "1", "--workers", "1", "--out", str(out)]
     result = CliRunner().invoke(app, arguments)
@@ -77,7 +80,9 @@ def test_a_large_run_says_its_size_first(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(ketasim.api, "simulate_study", stopped)
     result = CliRunner().invoke(app, ["run", "murrough2013", "--subjects", "1e6"])
     assert "2,000,000 patients" in result.stderr
-    assert "Warning" in result.stderr
+    # All is written in parts as it goes: a size is told, and is no danger to the memory.
+    assert re.search(r"very roughly [\d.]+ min of one process's work and [\d.]+ GB on disk", result.stderr)
+    assert "--resume goes on with it" in result.stderr
     # Nothing ran, so the signal finds nothing to keep.
     assert result.exit_code == 130
     assert "Nothing was written" in result.stderr
@@ -95,7 +100,7 @@ def test_faults_of_the_program_keep_their_traceback(monkeypatch: pytest.MonkeyPa
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal to a group of processes")
 def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = [*PROGRAM, "run", "murrough2013", "--subjects", "40", "--workers", "2", "--out", str(out)]
+    command = [*PROGRAM, "run", "murrough2013", "--subjects", "400", "--workers", "2", "--out", str(out)]
     run = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

@@ -17,7 +17,15 @@ from ketasim.errors import KetasimError, ModelError, StudyError
 from ketasim.model import Simulator, build_chain
 from ketasim.model.cohort import Cohort, prepare_cohort
 from ketasim.model.parameters import ParameterSet, load_parameters
-from ketasim.population.cohorts import CohortSpec, draw_cohort
+from ketasim.population import (
+    People,
+    PopulationSpec,
+    Variability,
+    draw_people,
+    load_people,
+    parameter_columns,
+    table_names,
+)
 
 INFUSIONS = "0.5 mg/kg ketamine iv over 40 min, on days 1, 4"
 DAYS = 5
@@ -28,8 +36,34 @@ def simulator() -> Simulator:
     return Simulator(build_chain(), 1e-6)
 
 
-def drawn(first: int, count: int, seed: int = 3) -> Cohort:
-    return draw_cohort(load_parameters(), CohortSpec(), seed=seed, first=first, count=count, days=DAYS)
+#: Severity between the ends at which a person may have no rest.
+SPEC = PopulationSpec(33.0, 5.0, entry_lower=20.0, entry_upper=50.0)
+
+
+def people_of(first: int, count: int, parameters: ParameterSet, seed: int = 3, days: int = DAYS) -> People:
+    zeros = np.zeros(count, dtype=int)
+    return draw_people(
+        SPEC,
+        Variability.of(parameters),
+        seed=seed,
+        study="population",
+        replicates=zeros,
+        subjects=np.arange(first + 1, first + count + 1),
+        parents=[SPEC.parent()],
+        which=zeros,
+        days=days,
+        stress_tau_h=parameters["life_stress_time"].value,
+        stress_sd_points=parameters["life_stress_points"].value,
+        error_sd=2.5,
+    )
+
+
+def drawn(
+    first: int, count: int, seed: int = 3, parameters: ParameterSet | None = None, days: int = DAYS
+) -> Cohort:
+    own = load_parameters() if parameters is None else parameters
+    people = people_of(first, count, own, seed, days)
+    return Cohort(own, parameter_columns(people, own), people.severity_baseline, people.stress)
 
 
 def test_a_person_does_not_depend_on_the_others_drawn() -> None:
@@ -44,8 +78,7 @@ def test_a_person_does_not_depend_on_the_others_drawn() -> None:
 def test_a_longer_run_or_another_parameter_leaves_a_person_as_he_was() -> None:
     table = load_parameters()
     wider = ParameterSet({**table, "clearance": replace(table["clearance"], iiv=0.2)}, table.correlations)
-    more = draw_cohort(wider, CohortSpec(), seed=3, first=5, count=9, days=2 * DAYS)
-    few = drawn(5, 9)
+    more, few = drawn(5, 9, parameters=wider, days=2 * DAYS), drawn(5, 9)
     assert set(more.varied) - set(few.varied) == {"clearance"}
     assert all(np.array_equal(more.varied[name], values) for name, values in few.varied.items())
     assert np.array_equal(more.stress[:, :DAYS], few.stress)
@@ -54,37 +87,22 @@ def test_a_longer_run_or_another_parameter_leaves_a_person_as_he_was() -> None:
 
 def test_covariates_that_the_tables_do_not_know_are_left_out() -> None:
     table = {name: item for name, item in load_parameters().items() if name not in ("age", "female")}
-    cohort = draw_cohort(ParameterSet(table), CohortSpec(), seed=3, first=0, count=2, days=1)
+    cohort = drawn(0, 2, parameters=ParameterSet(table))
     assert "weight" in cohort.varied
     assert not {"age", "female"} & set(cohort.varied)
 
 
-def test_distributions_are_those_asked_for() -> None:
+def test_parameters_of_people_vary_and_go_together_as_the_tables_say() -> None:
     cohort = drawn(0, 20_000)
-    assert cohort.varied["weight"].mean() == pytest.approx(82.0, abs=0.5)
-    assert cohort.varied["weight"].std() == pytest.approx(18.0, abs=0.5)
-    assert cohort.severity.min() >= 20.0
-    assert cohort.severity.max() <= 50.0
-    assert cohort.severity.mean() == pytest.approx(33.0, abs=0.2)
     own = load_parameters()["mood_time"]
     spread = np.log(cohort.varied["mood_time"] / own.value)
     assert spread.std() == pytest.approx(own.iiv, rel=0.03)
-    age, female = cohort.varied["age"], cohort.varied["female"]
-    assert age.mean() == pytest.approx(46.7, abs=0.3)
-    assert age.std() == pytest.approx(11.2, abs=0.3)
-    assert (age.min() >= 18.0, age.max() <= 65.0) == (True, True)
-    assert set(female.tolist()) == {0.0, 1.0}
-    # Four standard errors at 20,000 people, of a fraction and of a correlation.
-    assert female.mean() == pytest.approx(0.68, abs=0.014)
     pairs = load_parameters().correlations
     assert pairs
     for pair in pairs:
         first, second = (np.log(cohort.varied[name]) for name in (pair.first, pair.second))
+        # Four standard errors at 20,000 people.
         assert np.corrcoef(first, second)[0, 1] == pytest.approx(pair.correlation, abs=0.03)
-    # One day's stress follows the last one's.
-    kept = np.exp(-24.0 / load_parameters()["life_stress_time"].value)
-    assert np.corrcoef(cohort.stress[:, 1], cohort.stress[:, 2])[0, 1] == pytest.approx(kept, abs=0.02)
-    assert cohort.stress.std() == pytest.approx(1.0, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +125,7 @@ def test_arrays_and_objects_give_the_same_course(regimen: str) -> None:
     for row, i in enumerate(prepared.places.tolist()):
         (patient,) = simulator().depressed_many([cohort.wanted(i)])
         assert not isinstance(patient, KetasimError)
-        run = simulator().run(patient, dose, times, cohort.inputs(i))
+        run = simulator().run(patient, dose, times, cohort.stress_path(i))
         for column, name in enumerate(wanted):
             values = found.values[row][:, column] / simulator().shown_factor(name)
             expected = run.quantities[name]
@@ -198,9 +216,31 @@ def test_bad_populations_are_refused(tmp_path: Path) -> None:
     (tmp_path / "full" / "x").touch()
     with pytest.raises(StudyError, match="not empty"):
         simulate_population(INFUSIONS, 1, tmp_path / "full")
-    with pytest.raises(StudyError, match="severity: a mean of 70"):
-        CohortSpec(severity_mean=70.0)
-    with pytest.raises(StudyError, match="age: mean 12"):
-        CohortSpec(age_mean=12.0)
-    with pytest.raises(StudyError, match=r"female_fraction: 68\.0 is not between 0 and 1"):
-        CohortSpec(female_fraction=68.0)
+    with pytest.raises(
+        StudyError, match="unknown baseline table 'clinics'; the nearest valid name is 'clinic'"
+    ):
+        simulate_population(INFUSIONS, 1, tmp_path / "a", spec="clinics")
+    assert "clinic" in table_names()
+
+
+def test_a_population_is_drawn_from_the_table_that_is_named_and_can_be_kept(tmp_path: Path) -> None:
+    old = simulate_population(
+        "none", 40, tmp_path / "old", days="1d", at=("24h",), spec="elderly", keep_people=True, workers=1
+    )
+    people = load_people(old.folder / "people-00000.parquet")
+    assert len(people) == 40
+    assert people.covariates["age"].min() >= 65.0
+    rows = pd.read_parquet(old.folder / "part-00000.parquet")
+    places = rows["subject"].to_numpy() - 1
+    assert np.array_equal(rows["weight"], people.covariates["weight"][places])
+    assert np.array_equal(rows["entry_severity"], np.minimum(people.severity_baseline, 58.0)[places])
+    manifest = json.loads((old.folder / "manifest.json").read_text())
+    assert (manifest["spec"]["table"], manifest["covariate_units"]["height"]) == ("elderly", "cm")
+    # Who enters is the same person whatever is kept of him.
+    again = simulate_population(
+        "none", 40, tmp_path / "plain", days="1d", at=("24h",), spec="elderly", workers=1
+    )
+    assert not list(again.folder.glob("people-*"))
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(again.folder / "part-00000.parquet"), rows, check_exact=True
+    )

@@ -21,6 +21,7 @@ from ketasim.model import STAGES, ParameterSet, Simulator, build_chain, load_par
 from ketasim.model.administration import deposits_of
 from ketasim.model.parameters import GRADES, OWN_SOURCES
 from ketasim.trials import Study, Trial
+from ketasim.trials.conduct.enrolment import enrol
 from ketasim.trials.scoring import ScoringParameters
 
 DISTRIBUTIONS = {"lognormal", "normal", "logitnormal", "fixed"}
@@ -193,7 +194,7 @@ def read_by_people() -> set[str]:
     watched.asked = set()
     study = Study.load("daly2018")
     trial = Trial(study, Simulator(build_chain()), watched, subjects=1)
-    trial.people(study.arms[0])
+    enrol(trial, np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64))
     # Doses per m2 are worked out before any parameter is looked at.
     return watched.asked | {"weight", "height"}
 

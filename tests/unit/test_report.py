@@ -16,7 +16,14 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from ketasim.model.parameters import load_parameters
-from ketasim.report import ReportData, closing, sections, write_figures, write_overview, write_report
+from ketasim.report import (
+    ReportData,
+    closing,
+    sections,
+    write_figures,
+    write_overview,
+    write_report,
+)
 from ketasim.report.clock_rows import CHAIN_ROWS
 from ketasim.report.contrast_figures import HARMS
 from ketasim.report.course_figure import write_course_figure
@@ -31,39 +38,66 @@ from ketasim.report.findings import (
     tally,
 )
 from ketasim.report.html import PURPOSE, report_html
+from ketasim.report.trial import section as trial_section
 from ketasim.report.words import arm_label, records
 from ketasim.trials import Study, compare, summarise
-from ketasim.trials.catalogue import shipped_studies
-from ketasim.trials.columns import OUTCOMES
 from ketasim.trials.endpoints import contrasts
 from ketasim.trials.influence import INFLUENCE_COLUMNS
+from ketasim.trials.planned.analyse import analyse
+from ketasim.trials.runs.columns import EVENTS, OUTCOMES, PATIENTS
+from ketasim.trials.runs.outcomes import Outcomes
+from ketasim.trials.study.catalogue import shipped_studies
 
 PEOPLE = 6
 
-#: Several doses; scores in place of changes; two controls; one arm and relapse; nothing published.
-DRAWN = ("daly2018", "lii2023", "singh2016", "murrough2013b", "fava2020")
+#: Several doses; scores in place of changes; two controls; one arm and relapse; nothing published; arms
+#: that people enter by rules.
+DRAWN = ("daly2018", "lii2023", "singh2016", "murrough2013b", "fava2020", "daly2018_two_periods")
 
 
 def made_up_outcomes(study: Study) -> pd.DataFrame:
     """Six people an arm: active arms fall by 12 points and controls by 5, each a little differently."""
-    scale: str = study.population.baseline.scale
+    scales = {study.population.baseline.scale, *(item.quantity for item in study.analyses)}
     rows: list[tuple[str, int, str, str, float, float]] = []
+    times = sorted({0.0, *study.times_h})
+    # At each visit others have fallen most: courses that are all alike have no covariance to estimate.
+    falls = [0.5 * np.random.default_rng(place).permutation(PEOPLE) for place in range(len(times))]
     subject = 0
-    for arm in study.arms:
+    for arm in study.first_arms:
         for person in range(PEOPLE):
             subject += 1
             start = study.baseline(arm.id).mean + person - 2.5
-            fall = (12.0 if arm.active else 5.0) + 0.5 * person
-            severity = {"severity": start - (4.0 if arm.active else 0.0), "severity_without_drug": start}
-            severity["placebo"] = 6.0 if arm.active else 3.0
-            rows.append((arm.id, subject, scale, "score", 0.0, start))
-            for time in study.times_h:
-                rows.append((arm.id, subject, scale, "score", time, start - fall))
-                rows += [(arm.id, subject, name, "value", time, value) for name, value in severity.items()]
-                rows.append((arm.id, subject, "cadss", "value", time, 0.1 * person))
+            usual, drug, placebo = (12.0, 4.0, 6.0) if arm.active else (5.0, 0.0, 3.0)
+            for time, fall in zip(times, falls, strict=True):
+                later = float(time > 0.0)
+                held = {
+                    "severity": start - later * drug,
+                    "severity_without_drug": start,
+                    "placebo": later * placebo,
+                    "cadss": later * 0.1 * person,
+                }
+                score = start - later * (usual + fall[person])
+                rows += [(arm.id, subject, scale, "score", time, score) for scale in sorted(scales)]
+                rows += [(arm.id, subject, name, "value", time, value) for name, value in held.items()]
     columns = ["arm", "subject", "quantity", "statistic", "time_h", "value"]
     frame = pd.DataFrame(rows, columns=columns).assign(study=study.id, replicate=0, unit="points", reason="")
-    return frame[list(OUTCOMES)]
+    return frame.assign(treatment=frame["arm"])[list(OUTCOMES)]
+
+
+def made_up_patients(study: Study, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The people of the made-up outcomes: half of them women, and all stay to the end."""
+    entry = outcomes[(outcomes["quantity"] == study.population.baseline.scale) & (outcomes["time_h"] == 0.0)]
+    frame = entry[["study", "replicate", "subject", "arm"]].assign(baseline=entry["value"])
+    frame = frame.assign(severity_entry=frame["baseline"], status="completed", enrolled_h=0.0, screened=2)
+    frame = frame.assign(belief=study.allocation, stratum="", guess="active", left_h=np.nan, stopped_h=np.nan)
+    frame = frame.assign(left_reason="", stopped_reason="")
+    return frame[list(PATIENTS)].assign(female=(frame["subject"] % 2).astype(float)).reset_index(drop=True)
+
+
+def made_up_events(patients: pd.DataFrame) -> pd.DataFrame:
+    """Half of the people are sick at the first treatment."""
+    frame = patients[patients["subject"] % 2 == 0].assign(time_h=0.0, kind="adverse_event", detail="nausea")
+    return frame.assign(treatment=frame["arm"])[list(EVENTS)]
 
 
 def made_up_courses(study: Study) -> xr.Dataset:
@@ -71,10 +105,11 @@ def made_up_courses(study: Study) -> xr.Dataset:
     time = np.unique(np.concatenate([np.linspace(0.0, 4.0, 40), np.linspace(4.0, study.times_h[-1], 40)]))
     pulse = time * np.exp(-time)
     names = [row.quantity for row in CHAIN_ROWS] + [quantity for quantity, *_ in HARMS]
-    sizes = np.array([1.0 if arm.active else 0.0 for arm in study.arms])
+    arms = study.first_arms
+    sizes = np.array([1.0 if arm.active else 0.0 for arm in arms])
     values = 1.0 + sizes[None, :, None, None] * pulse[None, None, None, :]
     dims = ("replicate", "arm", "subject", "time")
-    coords = {"replicate": [0], "arm": [arm.id for arm in study.arms], "subject": ["typical"], "time": time}
+    coords = {"replicate": [0], "arm": [arm.id for arm in arms], "subject": ["typical"], "time": time}
     return xr.Dataset(dict.fromkeys(names, (dims, values)), coords=coords)
 
 
@@ -102,11 +137,16 @@ def made_up_influence() -> pd.DataFrame:
 @cache
 def made_up(name: str) -> ReportData:
     study = Study.load(name)
-    outcomes = made_up_outcomes(study)
+    frame = made_up_outcomes(study)
+    outcomes, patients = Outcomes.of_frame(frame), made_up_patients(study, frame)
+    events = made_up_events(patients)
     return ReportData(
         study=study,
-        outcomes=outcomes,
+        outcomes=frame,
+        patients=patients,
+        events=events,
         endpoints=summarise(outcomes, study),
+        analyses=analyse(outcomes, patients, events, study),
         comparison=compare(outcomes, study),
         contrasts=contrasts(outcomes, study),
         trajectories=made_up_courses(study),
@@ -169,6 +209,7 @@ def check_words(text: str, study: Study) -> Reader:
     assert text.count(PURPOSE) == 1
     assert {arm_label(arm.id) for arm in study.arms} <= set(found.cells)
     assert {row.id for row in study.observations} <= set(found.cells)
+    assert {item.id.replace("_", " ") for item in study.analyses} <= set(found.cells)
     assert {item.field for item in study.assumed} <= set(found.cells)
     assert "a <reason> & more" in "".join(found.cells)
     return found
@@ -182,6 +223,11 @@ def test_words_and_tables_of_every_study(name: str, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(module, "inline_figure", lambda *_: "")
         for figure in names:
             monkeypatch.setattr(module, f"{figure}_figure", lambda _: Figure())
+    monkeypatch.setattr(
+        trial_section,
+        "trial_sections",
+        lambda data, _: [(item.name, item.title, item.caption) for item in trial_section.trial_figures(data)],
+    )
     data = made_up(name)
     check_words(report_html(data), data.study)
 
@@ -190,6 +236,7 @@ def test_words_and_tables_of_every_study(name: str, monkeypatch: pytest.MonkeyPa
 def test_page_is_whole_and_needs_no_network(name: str) -> None:
     text = page(name)
     found = check_words(text, made_up(name).study)
+    assert all(f"<h3>{item.title}</h3>" in text for item in trial_section.trial_figures(made_up(name)))
     assert all(link.startswith("#") for link in found.links)
     assert {link[1:] for link in found.links} <= set(found.ids)
     assert len(found.ids) == len(set(found.ids))

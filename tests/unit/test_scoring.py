@@ -11,17 +11,17 @@ from scipy.special import expit, logit, ndtri
 
 from ketasim.errors import ModelError, StudyError
 from ketasim.model.parameters import load_parameters
-from ketasim.population import PopulationSpec, draw_patients, stream
+from ketasim.population import PopulationSpec, Variability, draw_people
 from ketasim.trials.scoring import (
     ScoringParameters,
     Setting,
     belief,
+    believed,
     error_sd,
     load_scoring_parameters,
     placebo,
     relief,
     score,
-    score_errors,
     visit_starts,
 )
 
@@ -35,48 +35,51 @@ def change(
 ) -> np.ndarray:
     """Scored change of one person whose biology stays where it was."""
     time = np.array([0.0, *times])
-    believed = belief(time, np.full(time.size, felt), doses, setting, P)
-    taken = relief(time, doses, believed, setting, P).total
+    trust = belief(time, np.full(time.size, felt), doses, setting, P)
+    taken = relief(time, doses, trust, setting, P).total
     return score(np.full(time.size, baseline), taken)[1:] - baseline
 
 
 def test_the_placebo_arm_of_daly_is_met():
-    # Reported -9.7, -5.7, -4.9 with standard errors of 1.74 to 1.79: 2 points is about one of them.
+    # Reported -9.7, -5.7, -4.9 with standard errors of 1.74 to 1.79; with the 2 points by which trials differ
+    # the fit's targets have errors of 2.7.
     # People differ in how they respond to placebo, so the mean is over the quantiles of that factor.
     spread = load_parameters()["placebo_gain"].iiv
     factors = np.exp(spread * ndtri((np.arange(200) + 0.5) / 200))
     time = np.array([0.0, 2.0, 24.0, 168.0])
-    believed = belief(time, np.zeros((200, 4)), DOSES, Setting(allocation=0.5), P)
-    taken = relief(time, DOSES, believed, Setting(allocation=0.5), P, factors).total
+    trust = belief(time, np.zeros((200, 4)), DOSES, Setting(allocation=0.5), P)
+    taken = relief(time, DOSES, trust, Setting(allocation=0.5), P, factors).total
     found = (score(np.full((200, 4), 35.0), taken) - 35.0).mean(axis=0)[1:]
-    assert found == pytest.approx([-9.7, -5.7, -4.9], abs=2.0)
+    assert found == pytest.approx([-9.7, -5.7, -4.9], abs=2.7)
     assert found[0] < found[1]
 
 
 def test_the_placebo_arm_of_daly_is_met_with_regression_to_the_mean():
-    people = draw_patients(
-        PopulationSpec(35.0, 5.18, entry_lower=28.0),
-        {},
-        800,
+    spec = PopulationSpec(35.0, 5.18, entry_lower=28.0)
+    people = draw_people(
+        spec,
+        Variability({}),
         seed=1,
         study="daly2018",
-        replicate=0,
-        arm="placebo",
-        first_subject=1,
+        replicates=np.zeros(800, dtype=np.int64),
+        subjects=np.arange(1, 801),
+        parents=[spec.parent()],
+        which=np.zeros(800, dtype=np.int64),
         days=8,
         stress_tau_h=372.0,
         stress_sd_points=5.5,
         error_sd=error_sd(P),
     )
     time = np.array([0.0, 2.0, 24.0, 168.0])
-    stress = np.array([p.stress[[0, 0, 1, 7]] - p.entry_stress for p in people])
-    biology = np.array([[p.severity_baseline] for p in people]) + 5.5 * stress
+    stress = people.stress[:, [0, 0, 1, 7]] - people.entry_stress[:, None]
+    biology = people.severity_baseline[:, None] + 5.5 * stress
     setting = Setting()
-    believed = belief(time, np.zeros(biology.shape), DOSES, setting, P)
-    scored = score(biology, relief(time, DOSES, believed, setting, P).total)
-    found = (scored - np.array([[p.baseline] for p in people])).mean(axis=0)[1:]
-    # About one standard error of the trial, as above; 800 people give the simulated mean to 0.2.
-    assert found == pytest.approx([-9.7, -5.7, -4.9], abs=2.0)
+    trust = belief(time, np.zeros(biology.shape), DOSES, setting, P)
+    scored = score(biology, relief(time, DOSES, trust, setting, P).total)
+    found = (scored - people.baseline[:, None]).mean(axis=0)[1:]
+    # The error of the fit's targets: the trial's own, and 2 points by which trials differ. 800 people give
+    # the simulated mean to 0.2.
+    assert found == pytest.approx([-9.7, -5.7, -4.9], abs=2.7)
 
 
 def test_settings_are_ordered_as_in_the_trials():
@@ -93,8 +96,8 @@ def test_settings_are_ordered_as_in_the_trials():
 
 def test_relief_is_exactly_zero_without_placebo_terms():
     for setting, doses in ((Setting.none(), DOSES), (Setting(), [])):
-        believed = belief(TIME, np.full(TIME.size, 0.7), doses, setting, P)
-        found = relief(TIME, doses, believed, setting, P)
+        trust = belief(TIME, np.full(TIME.size, 0.7), doses, setting, P)
+        found = relief(TIME, doses, trust, setting, P)
         assert found.acute.tolist() == found.slow.tolist() == [0.0] * TIME.size
         totals = np.linspace(0.0, 60.0, TIME.size)
         assert placebo(totals, found.total).tolist() == [0.0] * TIME.size
@@ -128,8 +131,8 @@ def test_parts_add_up_to_one_saturating_read_out():
 
 
 def test_a_person_factor_scales_each_person():
-    believed = np.full((3, TIME.size), 0.5)
-    found = relief(TIME, DOSES, believed, Setting(), P, np.array([0.0, 1.0, 2.0])).total
+    trust = np.full((3, TIME.size), 0.5)
+    found = relief(TIME, DOSES, trust, Setting(), P, np.array([0.0, 1.0, 2.0])).total
     assert found.shape == (3, TIME.size)
     assert found[0].tolist() == [0.0] * TIME.size
     assert (found[2, 1:] > found[1, 1:]).all()
@@ -139,8 +142,8 @@ def test_a_person_factor_scales_each_person():
 def test_two_halves_of_one_dose_are_one_visit():
     assert visit_starts([72.0, 0.0, 1 / 3, 72.1], 6.0).tolist() == [0.0, 72.0]
     assert visit_starts([0.0, 6.0], 6.0).tolist() == [0.0, 6.0]
-    believed = np.full(TIME.size, 0.5)
-    whole, halves = (relief(TIME, doses, believed, Setting(), P).total for doses in ([0.0], [0.0, 1 / 3]))
+    trust = np.full(TIME.size, 0.5)
+    whole, halves = (relief(TIME, doses, trust, Setting(), P).total for doses in ([0.0], [0.0, 1 / 3]))
     assert whole.tolist() == halves.tolist()
 
 
@@ -176,6 +179,25 @@ def test_belief_is_constant_if_masked_or_open():
     assert belief(TIME, felt, DOSES, Setting(allocation=0.4, open_label=1.0), P).tolist() == [1.0] * TIME.size
 
 
+def test_belief_at_a_visit_needs_no_more_than_the_strongest_effect_so_far():
+    felt = np.array([0.0, 0.3, 0.8, 0.1, 0.0, 0.0, 0.2, 0.1, 0.0])
+    for setting in (Setting(allocation=0.4), Setting(masked=1.0), Setting(open_label=1.0)):
+        whole = belief(TIME, felt, DOSES, setting, P)
+        for place, time in enumerate(TIME):
+            # Before the first dose, and at it, nothing has been felt of it.
+            assert believed(felt[: place + 1].max(), time > 0.0, setting, P) == whole[place]
+
+
+def test_contact_with_a_new_drug_counts_from_when_it_was_begun():
+    setting = Setting(new_antidepressant=1.0)
+    nobody = np.zeros(TIME.size)
+    at_once = relief(TIME, [], nobody, setting, P).slow
+    later = relief(TIME + 100.0, [], nobody, setting, P, contact_from_h=100.0).slow
+    assert at_once[-1] > 0.1
+    np.testing.assert_allclose(later, at_once, rtol=1e-12)
+    assert not relief(TIME, [], nobody, setting, P, contact_from_h=TIME[-1]).slow.any()
+
+
 def test_belief_of_many_people_at_once_is_that_of_each():
     felt = np.vstack([np.zeros(TIME.size), np.linspace(0, 1, TIME.size)])
     together = belief(TIME, felt, DOSES, Setting(), P)
@@ -199,15 +221,9 @@ def test_the_ends_of_the_scale_have_no_placebo_and_no_nan():
     assert score([0.0, 60.0], [0.0, 0.0], [-3.0, 3.0]).tolist() == [0.0, 60.0]
 
 
-def test_errors_have_their_sd_and_belong_to_their_visit():
+def test_errors_have_their_sd_by_scale():
     assert error_sd(P) == pytest.approx(2.5)
     assert error_sd(P, "hamd17") == pytest.approx(2.5 * P.hamd17_error_ratio)
-    errors = np.array([score_errors(2, stream(1, "s", i), P) for i in range(2000)])
-    # Four standard errors of an SD and of a correlation of 2,000 pairs.
-    assert errors.std(axis=0) == pytest.approx([2.5, 2.5], abs=0.16)
-    assert abs(np.corrcoef(errors.T)[0, 1]) < 0.09
-    more = score_errors(5, stream(1, "s", 0), P)
-    assert more[:2].tolist() == errors[0].tolist()
     with pytest.raises(StudyError, match="nearest valid name is 'hamd17'"):
         error_sd(P, "hamd-17")
 

@@ -165,7 +165,7 @@ def test_a_cohort_and_a_single_run_have_the_same() -> None:
     for i in range(3):
         (patient,) = simulator.depressed_many([cohort.wanted(i)])
         assert not isinstance(patient, KetasimError)
-        single = Simulator(simulator.chain, 1e-7).run(patient, regimen, times, cohort.inputs(i))
+        single = Simulator(simulator.chain, 1e-7).run(patient, regimen, times, cohort.stress_path(i))
         for column, name in enumerate(WATCHED):
             values = found.values[i][:, column] / simulator.shown_factor(name)
             # Resting states differ by rounding, which moves steps within the tolerance.

@@ -9,9 +9,9 @@ import pytest
 
 from ketasim.errors import StudyError
 from ketasim.trials.study import Observation, Study, study_schema
-from ketasim.trials.study_check import check_study
-from ketasim.trials.study_rules import Rule, parse_rule, study_time
-from ketasim.trials.template import new_study_text
+from ketasim.trials.study.check import check_study
+from ketasim.trials.study.rules import Rule, parse_rule, study_time
+from ketasim.trials.study.template import new_study_text
 
 TEXT = new_study_text("mytrial")
 ROW = {

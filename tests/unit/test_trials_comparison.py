@@ -8,9 +8,10 @@ import math
 import pandas as pd
 import pytest
 
-from ketasim.trials import Study, compare
-from ketasim.trials.columns import COMPARISON, OUTCOMES
-from ketasim.trials.template import new_study_text
+from ketasim.trials import Study, comparison
+from ketasim.trials.runs.columns import COMPARISON, OUTCOMES
+from ketasim.trials.runs.outcomes import Outcomes
+from ketasim.trials.study.template import new_study_text
 
 EXACT = 1e-12
 
@@ -38,14 +39,16 @@ DEFAULTS = {
 }
 
 
-def study(*rows: dict[str, object], relapse: str = "madrs >= 22", consecutive: int = 1) -> Study:
+def study(
+    *rows: dict[str, object], relapse: str = "madrs >= 22", consecutive: int = 1, arms: str = ""
+) -> Study:
     text = new_study_text("small").replace("threshold: 10", "threshold: 12")
     text = text.replace(
         'rule: "madrs >= 22", consecutive: 1', f'rule: "{relapse}", consecutive: {consecutive}'
     )
     plan = text.index("visits:"), text.index("endpoints:")
     visits = "visits: [24 h, 48 h, 72 h, 96 h, 120 h]\n\n"
-    text = text[: plan[0]] + visits + text[plan[1] :]
+    text = text[: plan[0]] + arms + visits + text[plan[1] :]
     listed = "\n".join(f"  - {json.dumps({**DEFAULTS, **row})}" for row in rows)
     return Study.parse(text.replace("observations: []", f"observations:\n{listed}"))
 
@@ -59,7 +62,12 @@ def outcomes(last: float = 120.0, replicate: int = 0) -> pd.DataFrame:
     ]
     rows += [(arm, n, "cadss", "value", 24.0, 3.0 * n if arm == "ketamine" else 0.0) for arm, n in COURSES]
     frame = pd.DataFrame(rows, columns=["arm", "subject", "quantity", "statistic", "time_h", "value"])
-    return frame.assign(study="small", replicate=replicate, unit="points", reason="")[list(OUTCOMES)]
+    frame = frame.assign(study="small", replicate=replicate, treatment=frame["arm"], unit="points", reason="")
+    return frame[list(OUTCOMES)]
+
+
+def compare(frame: pd.DataFrame, own: Study) -> pd.DataFrame:
+    return comparison.compare(Outcomes.of_frame(frame), own)
 
 
 def predicted(row: dict[str, object], **rule: object) -> tuple[float, float]:
@@ -225,3 +233,36 @@ def test_replicates_are_compared_apart() -> None:
     found = compare(pd.concat([outcomes(), other], ignore_index=True), study({}))
     assert list(found["replicate"]) == [0, 1]
     assert found["predicted"].iloc[1] == pytest.approx(found["predicted"].iloc[0] + 2.0, abs=EXACT)
+
+
+def moved() -> pd.DataFrame:
+    """Persons 1 and 3 go on with another arm from 48 h."""
+    frame = outcomes()
+    later = frame["subject"].isin([1, 3]) & (frame["time_h"] > 48.0)
+    return frame.assign(treatment=frame["treatment"].mask(later, "again"))
+
+
+#: A second phase with one arm, and the rule that leads to it.
+TWO_PHASES = """\
+  - {id: again, phase: two, regimen: 0.5 mg/kg ketamine iv over 40 min}
+
+rules:
+  - {id: move, at: [48 h], arms: [ketamine], when: ["madrs >= 17"], then: {switch: again}}
+
+"""
+
+
+@pytest.mark.parametrize("origin", ["two", "arm"])
+def test_times_and_changes_count_from_the_origin(origin: str) -> None:
+    row = {"arm": "again", "origin": origin, "statistic": "change", "time": "24 h"}
+    late = {**row, "id": "r2", "time": "72 h"}
+    found = compare(moved(), study(row, late, arms=TWO_PHASES))
+    # From 17 to 15 and from 26 to 26; 72 h after entering are 18 - 17 and 0.
+    assert list(found["predicted"]) == pytest.approx([-1.0, 0.5], abs=EXACT)
+    assert list(found["predicted_se"]) == pytest.approx([1.0, 0.5], abs=EXACT)
+
+
+def test_who_moves_on_counts_in_the_arm_of_his_randomisation() -> None:
+    row = {"time": "72 h"}
+    found = compare(moved(), study(row, arms=TWO_PHASES))
+    assert found["predicted"].iloc[0] == pytest.approx((15 + 9 + 26) / 3, abs=EXACT)

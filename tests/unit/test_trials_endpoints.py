@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from ketasim.errors import StudyError
-from ketasim.trials import Study, summarise
-from ketasim.trials.columns import CONTRASTS, ENDPOINTS, OUTCOMES
-from ketasim.trials.endpoints import baselines, contrasts, control_of, remission_threshold
-from ketasim.trials.template import new_study_text
+from ketasim.trials import Study, endpoints
+from ketasim.trials.endpoints import baselines, control_of, remission_threshold
+from ketasim.trials.runs.columns import CONTRASTS, ENDPOINTS, OUTCOMES
+from ketasim.trials.runs.outcomes import Outcomes
+from ketasim.trials.study.template import new_study_text
 
 #: Sums of a few exact decimals: only rounding is left.
 EXACT = 1e-12
@@ -29,7 +30,16 @@ def study(threshold: float = 12.0) -> Study:
 def table(rows: list[Row], replicate: int = 0) -> pd.DataFrame:
     columns = ["arm", "subject", "quantity", "statistic", "time_h", "value"]
     frame = pd.DataFrame(rows, columns=columns)
-    return frame.assign(study="small", replicate=replicate, unit="points", reason="")[list(OUTCOMES)]
+    frame = frame.assign(study="small", replicate=replicate, treatment=frame["arm"], unit="points", reason="")
+    return frame[list(OUTCOMES)]
+
+
+def summarise(frame: pd.DataFrame, own: Study) -> pd.DataFrame:
+    return endpoints.summarise(Outcomes.of_frame(frame), own)
+
+
+def contrasts(frame: pd.DataFrame, own: Study) -> pd.DataFrame:
+    return endpoints.contrasts(Outcomes.of_frame(frame), own)
 
 
 def scores(arm: str, subject: int, course: dict[float, float]) -> list[Row]:
@@ -118,11 +128,18 @@ def test_baselines_are_the_scores_at_entry_alone() -> None:
 
 def person(arm: str, subject: int, entry: float, score: float, drug: float, placebo: float) -> list[Row]:
     """Someone whose severity differs by ``drug`` from the one with dose zero."""
+    held = {
+        "severity": (30.0, 20.0 + drug),
+        "severity_without_drug": (30.0, 20.0),
+        "placebo": (0.0, placebo),
+    }
     return [
         *scores(arm, subject, {0.0: entry, 24.0: score}),
-        (arm, subject, "severity", "value", 24.0, 20.0 + drug),
-        (arm, subject, "severity_without_drug", "value", 24.0, 20.0),
-        (arm, subject, "placebo", "value", 24.0, placebo),
+        *(
+            (arm, subject, name, "value", time, value)
+            for name, values in held.items()
+            for time, value in zip((0.0, 24.0), values, strict=True)
+        ),
     ]
 
 
@@ -190,3 +207,28 @@ def test_contrasts_follow_time() -> None:
     found = contrasts(both, study())
     assert len(found) == 2
     assert all(a < b for a, b in pairwise(found["time_h"]))
+
+
+def test_what_the_control_itself_does_is_taken_off_the_drug_part() -> None:
+    rows = person("ketamine", 1, 32.0, 14.0, -9.0, 5.0) + person("midazolam", 2, 32.0, 28.0, -1.5, 3.0)
+    row = at(contrasts(table(rows), study()), time_h=24.0)
+    assert row["contrast"] == pytest.approx(-14.0, abs=EXACT)
+    assert row["drug_part"] == pytest.approx(-7.5, abs=EXACT)
+    assert row["expectancy_part"] == pytest.approx(-2.0, abs=EXACT)
+    assert row["chance"] == pytest.approx(-4.5, abs=EXACT)
+
+
+def test_without_people_with_dose_zero_there_is_no_split() -> None:
+    alone = CONTRASTED[CONTRASTED["quantity"] != "severity_without_drug"]
+    assert contrasts(alone, study()).empty
+
+
+def test_a_person_counts_in_the_arm_of_his_randomisation() -> None:
+    moved = THREE.assign(treatment=THREE["treatment"].mask(THREE["time_h"] > 0.0, "midazolam"))
+    pd.testing.assert_frame_equal(summarise(moved, study()), summarise(THREE, study()))
+
+
+def test_the_order_of_rows_changes_nothing() -> None:
+    shuffled = CONTRASTED.sample(frac=1.0, random_state=3)
+    pd.testing.assert_frame_equal(summarise(shuffled, study()), summarise(CONTRASTED, study()))
+    pd.testing.assert_frame_equal(contrasts(shuffled, study()), contrasts(CONTRASTED, study()))

@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from ketasim.dosing import parse_regimen
-from ketasim.errors import ModelError, SolverError, StudyError
+from ketasim.engine import Solutions
+from ketasim.errors import StudyError
 from ketasim.model.chain import build_chain
+from ketasim.model.cohort import Cohort, Rested, at_rest, run_stretch
 from ketasim.model.parameters import Parameter, ParameterSet, load_parameters
 from ketasim.model.simulator import Simulator
-from ketasim.population import VirtualPatient
 from ketasim.trials import Study, Trial
 from ketasim.trials import influence as influence_module
-from ketasim.trials.columns import OUTCOMES
+from ketasim.trials.conduct import biology
+from ketasim.trials.conduct.enrolment import Enrolled, enrol
+from ketasim.trials.conduct.march import Conducted, conduct
+from ketasim.trials.conduct.recording import Tables
+from ketasim.trials.conduct.typical import typical_trajectories
 from ketasim.trials.influence import INFLUENCE_COLUMNS, influence
-from ketasim.trials.study import Arm
-from ketasim.trials.template import new_study_text
-from ketasim.trials.typical import typical_trajectories
-from ketasim.trials.workers import (
-    CHUNK_SIZE,
+from ketasim.trials.runs.columns import OUTCOMES, PATIENTS
+from ketasim.trials.runs.outcomes import Outcomes, plain
+from ketasim.trials.runs.workers import (
     Chunk,
     TrialPlan,
+    chunk_size,
     chunks_of,
     default_workers,
     run_chunk,
     run_chunks,
 )
+from ketasim.trials.study.template import new_study_text
+
+KEYS = ["quantity", "statistic", "subject", "time_h"]
+
+
+def everyone(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
+    """All patients of the first replicate."""
+    return np.zeros(trial.count, dtype=np.int64), np.arange(1, trial.count + 1)
 
 
 @pytest.fixture(scope="module")
@@ -48,97 +59,156 @@ def simulator(parameters: ParameterSet) -> Simulator:
 
 @pytest.fixture(scope="module")
 def lii(simulator: Simulator, parameters: ParameterSet) -> Trial:
-    return Trial(Study.load("lii2023"), simulator, parameters, seed=3, subjects=1, end_h=24.0)
+    return Trial(Study.load("lii2023"), simulator, parameters, seed=3, subjects=2, end_h=24.0)
+
+
+@pytest.fixture(scope="module")
+def masked(lii: Trial) -> Conducted:
+    return conduct(lii, *everyone(lii))
 
 
 @pytest.fixture(scope="module")
 def small(simulator: Simulator, parameters: ParameterSet) -> Trial:
-    """The template's study with severity among what it asks for, to 24 h."""
+    """The template's study with severity among what it asks for, to 24 h; patients 1 to 6."""
     text = new_study_text("small")
     asked = "endpoints:\n  - {quantity: severity, statistic: mean, time: 24 h}\n"
     study = Study.parse(text.replace("endpoints:\n", asked))
-    return Trial(study, simulator, parameters, seed=5, subjects=1, end_h=24.0)
+    return Trial(study, simulator, parameters, seed=5, subjects=3, end_h=24.0)
 
 
 @pytest.fixture(scope="module")
-def someone(small: Trial) -> VirtualPatient:
-    """A person of 32 points whom the rater at entry gave 34."""
-    typical = small.typical(small.study.arms[0])
-    return dataclasses.replace(typical, subject=1, baseline=34.0, entry_error=2.0, severity_baseline=32.0)
+def patients(small: Trial) -> Enrolled:
+    return enrol(small, *everyone(small))
 
 
 @pytest.fixture(scope="module")
-def person(small: Trial, someone: VirtualPatient) -> pd.DataFrame:
-    return small.outcomes(small.study.arms[0], someone)
+def whole(small: Trial) -> Tables:
+    """All patients of the small trial, simulated together."""
+    return run_chunk(small, Chunk(0, 0, small.count))
+
+
+@pytest.fixture(scope="module")
+def outcomes(whole: Tables) -> pd.DataFrame:
+    return Outcomes([whole.outcomes]).frame()
 
 
 def plan(name: str, subjects: int | None) -> TrialPlan:
-    return TrialPlan(Study.load(name), load_parameters(), 1, 0, subjects, None)
+    return TrialPlan(Study.load(name), load_parameters(), 1, subjects)
 
 
 def test_chunks_hold_every_person_once_in_a_fixed_order() -> None:
     trial = plan("singh2016", None).build()
-    chunks = chunks_of(trial)
+    chunks = chunks_of(trial.count, 16)
     assert [chunk.number for chunk in chunks] == list(range(len(chunks)))
-    people = [(chunk.arm, person.subject) for chunk in chunks for person in chunk.people]
-    assert [subject for _, subject in people] == list(range(1, 68))
-    for arm in trial.study.arms:
-        assert sum(name == arm.id for name, _ in people) == arm.n
-    assert {len(chunk.people) for chunk in chunks} <= set(range(1, CHUNK_SIZE + 1))
-    again = [(chunk.arm, person.baseline) for chunk in chunks_of(trial) for person in chunk.people]
-    assert again == [(chunk.arm, person.baseline) for chunk in chunks for person in chunk.people]
+    assert [chunk.count for chunk in chunks] == [16, 16, 16, 16, 3]
+    places = [chunk.first + place for chunk in chunks for place in range(chunk.count)]
+    assert places == list(range(67))
+    drawn = np.bincount(trial.roll(0).arm)
+    assert {arm.id: drawn[place] for place, arm in enumerate(trial.study.arms)} == {
+        arm.id: arm.n for arm in trial.study.arms
+    }
+    # A chunk's people are those of the whole trial, to the bit.
+    together = enrol(trial, *everyone(trial))
+    for name in ("baseline", "subject", "screened"):
+        parts = [
+            getattr(
+                enrol(
+                    trial, *(rows[chunk.first : chunk.first + chunk.count] for rows in everyone(trial))
+                ).people,
+                name,
+            )
+            for chunk in chunks
+        ]
+        np.testing.assert_array_equal(np.concatenate(parts), getattr(together.people, name))
+
+
+def test_chunks_are_of_a_size() -> None:
+    trial = plan("daly2018", None).build()
+    assert 1 <= chunk_size(trial, 1) <= trial.count
+    # However large the trial, a chunk fits into the memory.
+    assert chunk_size(trial, 10_000) == chunk_size(trial, 1_000_000) <= 2048
+    with pytest.raises(StudyError, match="chunk size: 0"):
+        chunks_of(10, 0)
+
+
+def test_chunks_change_no_result(small: Trial, whole: Tables, outcomes: pd.DataFrame) -> None:
+    parts = [run_chunk(small, chunk) for chunk in chunks_of(small.count, 4)]
+    found = Outcomes([part.outcomes for part in parts]).frame()
+    pd.testing.assert_frame_equal(
+        found.sort_values(KEYS, ignore_index=True),
+        outcomes.sort_values(KEYS, ignore_index=True),
+        check_exact=True,
+    )
+    people = pa.concat_tables([plain(part.patients) for part in parts])
+    assert people.equals(plain(whole.patients))
 
 
 @pytest.fixture
-def failing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Persons 2 and 3 of every trial cannot be simulated."""
+def failing(patients: Enrolled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patient 2 has no rest, and the equations of patient 3 cannot be solved with the drug."""
+    second, third = patients.cohort.severity[1:3]
 
-    failures = {2: SolverError("the solver stopped"), 3: ModelError("no illness load gives this severity")}
+    def rest(simulator: Simulator, cohort: Cohort) -> Rested:
+        found = at_rest(simulator, cohort)
+        places = np.flatnonzero(cohort.severity == second).tolist()
+        return dataclasses.replace(
+            found, refused=dict.fromkeys(places, "no illness load gives this severity")
+        )
 
-    def scored_many(_self: Trial, _arm: Arm, people: Sequence[VirtualPatient]) -> list[Any]:
-        return [failures.get(person.subject) for person in people]
+    def stretch(simulator: Simulator, cohort: Cohort, *rest: object) -> Solutions:
+        found = run_stretch(simulator, cohort, *rest)  # type: ignore[arg-type]
+        places = np.flatnonzero(cohort.severity == third).tolist()
+        return dataclasses.replace(found, failures=dict.fromkeys(places, "the solver stopped"))
 
-    def recorded(self: Trial, arm: Arm, person: VirtualPatient, _found: object) -> pd.DataFrame:
-        row = (self.study.id, 0, arm.id, person.subject, "madrs", "score", 0.0, "points", 30.0, "")
-        return pd.DataFrame([row], columns=list(OUTCOMES))
-
-    monkeypatch.setattr(Trial, "scored_many", scored_many)
-    monkeypatch.setattr(Trial, "recorded", recorded)
-
-
-@pytest.mark.usefixtures("failing")
-def test_a_person_who_cannot_be_solved_is_reported_and_the_others_kept() -> None:
-    trial = plan("daly2018", 5).build()
-    first = chunks_of(trial)[0]
-    result = run_chunk(trial, first)
-    assert list(result.outcomes["subject"]) == [1, 4, 5]
-    assert result.failed == (
-        (2, "the solver stopped"),
-        (3, "no illness load gives this severity"),
-    )
+    monkeypatch.setattr(biology, "at_rest", rest)
+    monkeypatch.setattr(biology, "run_stretch", stretch)
 
 
 @pytest.mark.usefixtures("failing")
-def test_a_chunk_in_which_all_fail_keeps_the_types_of_the_table() -> None:
-    trial = plan("daly2018", 4).build()
-    whole = chunks_of(trial)[0]
-    lost = run_chunk(trial, Chunk(9, whole.arm, whole.people[1:3]))
-    assert lost.outcomes.empty
-    assert [subject for subject, _ in lost.failed] == [2, 3]
-    both = pd.concat([lost.outcomes, run_chunk(trial, whole).outcomes], ignore_index=True)
+def test_a_person_who_cannot_be_solved_is_reported_and_the_others_kept(
+    small: Trial, outcomes: pd.DataFrame
+) -> None:
+    found = run_chunk(small, Chunk(0, 0, small.count))
+    people = found.patients.to_pandas().set_index("subject")
+    assert people.index[people["status"] == "not simulated"].tolist() == [2, 3]
+    assert people.index[people["status"] == "completed"].tolist() == [1, 4, 5, 6]
+    assert people.loc[2, "left_reason"] == "no illness load gives this severity"
+    assert people.loc[3, "left_reason"] == "the solver stopped"
+    assert (people.loc[[2, 3], "guess"] == "").all()
+    rows = Outcomes([found.outcomes]).frame()
+    lost = rows["subject"].isin([2, 3])
+    assert rows.loc[lost, "value"].isna().all()
+    assert set(rows.loc[rows["subject"] == 2, "reason"]) == {
+        "not simulated: no illness load gives this severity"
+    }
+    assert set(rows.loc[rows["subject"] == 3, "reason"]) == {"not simulated: the solver stopped"}
+    # Who else is there changes nothing.
+    pd.testing.assert_frame_equal(rows[~lost], outcomes[~outcomes["subject"].isin([2, 3])], check_exact=True)
+
+
+@pytest.mark.usefixtures("failing")
+def test_a_chunk_in_which_all_fail_keeps_the_types_of_the_table(small: Trial) -> None:
+    lost, other = run_chunk(small, Chunk(9, 1, 2)), run_chunk(small, Chunk(0, 3, 3))
+    assert lost.patients.column("status").to_pylist() == ["not simulated"] * 2
+    assert set(lost.outcomes.column("value").to_pylist()) == {None}
+    for kind in ("outcomes", "patients", "events"):
+        assert getattr(lost, kind).schema.equals(getattr(other, kind).schema), kind
+    both = Outcomes([lost.outcomes, other.outcomes]).frame()
     assert both["value"].dtype == np.float64
     assert both["subject"].dtype == np.int64
+    assert both["subject"].nunique() == 5
 
 
-@pytest.mark.usefixtures("failing")
-def test_one_process_works_on_the_chunks_in_their_order() -> None:
-    own = plan("daly2018", 5)
-    trial = own.build()
-    chunks = chunks_of(trial)
-    results = list(run_chunks(trial, own, chunks, workers=1))
-    assert [result.number for result in results] == [chunk.number for chunk in chunks]
-    counted = sum(len(result.outcomes) + len(result.failed) for result in results)
-    assert counted == 5 * len(trial.study.arms)
+def test_one_process_works_on_the_chunks_in_their_order(small: Trial) -> None:
+    own = TrialPlan(small.study, small.parameters, small.seed, 3, small.end_h)
+    chunks = chunks_of(small.count, 2)
+    results = list(run_chunks(small, own, chunks, workers=1))
+    assert [number for number, _ in results] == [0, 1, 2]
+    assert [tables.patients.column("subject").to_pylist() for _, tables in results] == [
+        [1, 2],
+        [3, 4],
+        [5, 6],
+    ]
 
 
 def test_no_process_at_all_is_refused() -> None:
@@ -152,35 +222,61 @@ def test_no_more_processes_than_chunks() -> None:
     assert default_workers(1000) >= 1
 
 
-@pytest.mark.parametrize(("change", "word"), [({"subjects": 0}, "subjects"), ({"end_h": 0.0}, "days")])
-def test_a_trial_refuses_sizes_that_are_none(small: Trial, change: dict[str, float], word: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"subjects": 0}, "subjects: 0"),
+        ({"subjects": {"midazolam": 0}}, "subjects: midazolam: 0"),
+        ({"subjects": {"midasolam": 4}}, "'midazolam'"),
+        ({"end_h": 0.0}, "days"),
+        ({"hold": "beliefs"}, "'belief'"),
+        ({"hold": "biology", "with_twin": False}, "dose zero"),
+    ],
+)
+def test_a_trial_refuses_what_cannot_be(small: Trial, change: dict[str, object], word: str) -> None:
     with pytest.raises(StudyError, match=word):
-        dataclasses.replace(small, **change)  # type: ignore[arg-type]
+        dataclasses.replace(small, **change).count  # type: ignore[arg-type]  # noqa: B018
+
+
+def test_a_copy_with_another_size_or_seed_has_a_list_of_its_own(small: Trial) -> None:
+    assert len(small.roll(0).arm) == 6
+    assert len(dataclasses.replace(small, subjects={"ketamine": 4, "midazolam": 1}).roll(0).arm) == 5
+    orders = {tuple(dataclasses.replace(small, seed=seed).roll(0).arm.tolist()) for seed in range(8)}
+    assert len(orders) > 1
 
 
 def test_visits_at_the_last_time_are_kept_and_later_ones_left_out(small: Trial) -> None:
-    # 24 h read as one day lost to rounding must not lose the visit.
-    assert dataclasses.replace(small, end_h=24.0 - 1e-12).rating_times == (2.0, 24.0)
-    assert dataclasses.replace(small, end_h=23.9).rating_times == (2.0,)
+    # 24 h read as one day lost to rounding must not lose the visit; entry is always rated.
+    assert dataclasses.replace(small, end_h=24.0 - 1e-12).rating_times == (0.0, 2.0, 24.0)
+    assert dataclasses.replace(small, end_h=23.9).rating_times == (0.0, 2.0)
     assert dataclasses.replace(small, end_h=None).horizon == 336.0
 
 
-def test_a_quantity_stands_once_for_each_time_even_if_it_is_asked_for(person: pd.DataFrame) -> None:
+def test_a_quantity_stands_once_for_each_time_even_if_it_is_asked_for(outcomes: pd.DataFrame) -> None:
+    person = outcomes[outcomes["subject"] == 1]
     assert tuple(person.columns) == OUTCOMES
     assert not person.duplicated(["quantity", "statistic", "time_h"]).any()
-    assert list(person.loc[person["quantity"] == "severity", "time_h"]) == [2.0, 24.0]
+    assert list(person.loc[person["quantity"] == "severity", "time_h"]) == [0.0, 2.0, 24.0]
 
 
-def test_the_score_at_entry_is_the_baseline(person: pd.DataFrame) -> None:
-    entry = person[(person["quantity"] == "madrs") & (person["time_h"] == 0.0)]
-    assert list(entry["statistic"]) == ["score"]
-    assert list(entry["value"]) == [34.0]
+def test_the_score_at_entry_is_the_baseline(
+    whole: Tables, outcomes: pd.DataFrame, patients: Enrolled
+) -> None:
+    people = whole.patients.to_pandas()
+    assert tuple(people.columns[: len(PATIENTS)]) == PATIENTS
+    entry = outcomes[(outcomes["quantity"] == "madrs") & (outcomes["time_h"] == 0.0)]
+    assert set(entry["statistic"]) == {"score"}
+    assert list(entry["value"]) == list(people["baseline"]) == list(patients.people.baseline)
 
 
-def test_biology_starts_without_the_error_that_is_in_the_score(small: Trial, someone: VirtualPatient) -> None:
-    found = small.scored(small.study.arms[0], someone, np.array([0.0, 1.0]))
+def test_biology_starts_without_the_error_that_is_in_the_score(
+    outcomes: pd.DataFrame, patients: Enrolled
+) -> None:
+    people = patients.people
+    assert np.abs(people.entry_error).min() > 0.01
+    start = outcomes[(outcomes["quantity"] == "severity") & (outcomes["time_h"] == 0.0)]["value"].to_numpy()
     # The search for the illness load ends at 1e-11 points.
-    assert found.run.quantities["severity"][0] == pytest.approx(32.0, abs=1e-9)
+    assert start == pytest.approx(people.baseline - people.entry_error, abs=1e-9)
 
 
 def test_a_placebo_arm_regresses_to_the_mean(small: Trial) -> None:
@@ -188,38 +284,50 @@ def test_a_placebo_arm_regresses_to_the_mean(small: Trial) -> None:
     # With a limit at the mean of all, as in trials that ask for a high score.
     text = new_study_text("strict").replace("mean: 32, sd: 6", "mean: 33, sd: 3").replace(">= 20", ">= 30")
     trial = dataclasses.replace(small, study=Study.parse(text), subjects=400)
-    people = trial.people(trial.study.arms[1])
-    for hidden in ([p.entry_error for p in people], [p.entry_stress for p in people]):
+    found = enrol(trial, *everyone(trial))
+    control = found.arm == 1
+    assert control.sum() == 400
+    for hidden in (found.people.entry_error[control], found.people.entry_stress[control]):
         error = np.std(hidden) / math.sqrt(len(hidden))
         assert np.mean(hidden) > 3.0 * error
 
 
-def test_people_of_two_arms_are_different_people(small: Trial) -> None:
-    first, second = (small.people(arm)[0] for arm in small.study.arms)
-    assert (first.subject, second.subject) == (1, 2)
-    assert first.baseline != second.baseline
+def test_people_of_two_arms_are_different_people(patients: Enrolled) -> None:
+    people = patients.people
+    assert sorted(people.subject) == [1, 2, 3, 4, 5, 6]
+    assert np.bincount(patients.arm).tolist() == [3, 3]
+    for hidden in (people.baseline, people.entry_error, people.stress[:, 1]):
+        assert len(np.unique(hidden)) == 6
 
 
-def test_masked_arms_believe_what_the_design_says(lii: Trial) -> None:
-    arm = lii.study.arms[0]
-    assert arm.masked
-    found = lii.scored(arm, lii.typical(arm))
-    assert found.run.quantities["felt_effect"].max() > 0.3
+def of_arm(found: Conducted, arm: int, name: str) -> np.ndarray:
+    return found.values[name][found.enrolled.arm == arm]
+
+
+def test_masked_arms_believe_what_the_design_says(lii: Trial, masked: Conducted) -> None:
+    assert lii.study.arms[0].masked
+    felt = masked.peaks["felt_effect"][masked.enrolled.arm == 0]
+    assert (np.nanmax(felt, axis=1) > 0.3).all()
     # 20 of 40 get the drug.
-    assert found.hoped.belief == pytest.approx(np.full(len(found.hoped.belief), 0.5), abs=1e-12)
+    assert of_arm(masked, 0, "belief") == pytest.approx(np.full(felt.shape, 0.5), abs=1e-12)
 
 
-def test_what_is_felt_moves_belief_without_a_mask(small: Trial) -> None:
-    arm = small.study.arms[0]
-    found = small.scored(arm, small.typical(arm))
-    assert found.hoped.belief[0] == 0.5
-    assert found.hoped.belief[-1] > 0.6
+def test_what_is_felt_moves_belief_without_a_mask(small: Trial, outcomes: pd.DataFrame) -> None:
+    belief = typical_trajectories(small)["belief"].sel(arm="ketamine").to_numpy().ravel()
+    assert belief[0] == 0.5
+    assert belief[-1] > 0.6
+    wide = outcomes[outcomes["quantity"] == "belief"].pivot_table(
+        values="value", index=["arm", "subject"], columns="time_h"
+    )
+    assert (wide[0.0] == 0.5).all()
+    assert wide.loc["ketamine", 24.0].mean() > wide.loc["midazolam", 24.0].mean() + 0.1
 
 
-def test_without_drug_a_control_arm_is_its_own_counterfactual(lii: Trial) -> None:
-    arm = lii.study.arms[1]
-    found = lii.scored(arm, lii.typical(arm))
-    assert found.run is found.without_drug
+def test_without_drug_a_control_arm_is_its_own_counterfactual(masked: Conducted) -> None:
+    with_drug, without = (of_arm(masked, 1, name) for name in ("severity", "severity_without_drug"))
+    np.testing.assert_array_equal(with_drug, without)
+    treated = of_arm(masked, 0, "severity_without_drug") - of_arm(masked, 0, "severity")
+    assert (treated[:, -1] > 0.5).all()
 
 
 def test_typical_trajectories_are_labelled(lii: Trial) -> None:

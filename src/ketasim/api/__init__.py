@@ -12,13 +12,15 @@ from ketasim.api.options import ILLNESS, Progress
 from ketasim.api.regimens import Course, TimeCourse, simulate_regimen
 from ketasim.dosing import Regimen
 from ketasim.errors import StudyError
-from ketasim.trials.catalogue import shipped_studies
+from ketasim.trials.study.catalogue import shipped_studies
 
 if TYPE_CHECKING:
     from ketasim.api.export import export_sbml
     from ketasim.api.kinetics import PkResult, simulate_pk
     from ketasim.api.population import PopulationResult, simulate_population
-    from ketasim.api.studies import TrialResult, simulate_study
+    from ketasim.api.power import PowerResult, study_power
+    from ketasim.api.studies import simulate_study
+    from ketasim.api.trial_result import TrialResult
     from ketasim.trials import Study
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "Course",
     "PkResult",
     "PopulationResult",
+    "PowerResult",
     "Progress",
     "TimeCourse",
     "TrialResult",
@@ -35,6 +38,7 @@ __all__ = [
     "simulate_population",
     "simulate_regimen",
     "simulate_study",
+    "study_power",
 ]
 
 
@@ -46,7 +50,9 @@ if not TYPE_CHECKING:
             "ketasim.api.export": ("export_sbml",),
             "ketasim.api.kinetics": ("PkResult", "simulate_pk"),
             "ketasim.api.population": ("PopulationResult", "simulate_population"),
-            "ketasim.api.studies": ("TrialResult", "simulate_study"),
+            "ketasim.api.power": ("PowerResult", "study_power"),
+            "ketasim.api.studies": ("simulate_study",),
+            "ketasim.api.trial_result": ("TrialResult",),
         },
     )
 

@@ -74,7 +74,7 @@ class Course:
         # Late: xarray takes longer to load than a person to simulate.
         import xarray as xr
 
-        from ketasim.trials.typical import course_variable
+        from ketasim.trials.conduct.typical import course_variable
 
         data = {name: course_variable(*course) for name, course in self.quantities.items()}
         coords = {"replicate": [0], "arm": ["regimen"], "subject": ["typical"], "time": self.times_h}

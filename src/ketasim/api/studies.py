@@ -2,127 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import pandas as pd
-import xarray as xr
+from typing import Any
 
 from ketasim.api.options import Progress, length_h, require, silent
-from ketasim.errors import SolverError, StudyError
+from ketasim.api.trial_result import LARGE, TrialResult
+from ketasim.errors import SolverError, StudyError, unknown_name
 from ketasim.model.parameters import ParameterSet, load_parameters, read_overrides
-from ketasim.report import ReportData, write_figures, write_report
-from ketasim.trials import Study, Trial, compare, summarise
-from ketasim.trials.endpoints import contrasts
-from ketasim.trials.folder import RunFolder, fingerprint, parse_format, versions
-from ketasim.trials.influence import influence
-from ketasim.trials.typical import typical_trajectories
-from ketasim.trials.workers import ChunkResult, TrialPlan, chunks_of, default_workers, run_chunks
+from ketasim.report import write_figures, write_report
+from ketasim.trials import Study, Trial
+from ketasim.trials.conduct.rating import Hold
+from ketasim.trials.conduct.recording import Tables
+from ketasim.trials.conduct.trial import HOLDS
+from ketasim.trials.runs.folder import RunFolder, fingerprint, parse_format, versions
+from ketasim.trials.runs.outcomes import Outcomes, joined_frame
+from ketasim.trials.runs.workers import TrialPlan, chunk_size, chunks_of, default_workers, run_chunks
 
-__all__ = ["TrialResult", "simulate_study"]
+__all__ = ["simulate_study"]
 
-
-@dataclass(frozen=True)
-class TrialResult:
-    """A simulated trial.
-
-    Parameters
-    ----------
-    study : Study
-        The design.
-    parameters : ParameterSet
-        Typical values.
-    outcomes : DataFrame
-        A row a person, visit and quantity.
-    trajectories : xarray.Dataset
-        The typical patient of each arm.
-    failed : tuple of (int, str)
-        Persons that could not be simulated, with the reason.
-    seed, workers : int
-        How it was run.
-    """
-
-    study: Study
-    parameters: ParameterSet
-    outcomes: pd.DataFrame
-    trajectories: xr.Dataset
-    failed: tuple[tuple[int, str], ...]
-    seed: int
-    workers: int = 1
-
-    @cached_property
-    def endpoints(self) -> pd.DataFrame:
-        """A row an arm, visit and quantity."""
-        return summarise(self.outcomes, self.study)
-
-    @cached_property
-    def comparison(self) -> pd.DataFrame:
-        """A row a published number, beside the simulated one."""
-        return compare(self.outcomes, self.study)
-
-    @cached_property
-    def contrasts(self) -> pd.DataFrame:
-        """Each contrast against control, split into drug part and expectancy part."""
-        return contrasts(self.outcomes, self.study)
-
-    @cached_property
-    def influence(self) -> pd.DataFrame:
-        """Parameters by how much they move the drug's effect; takes half a minute."""
-        arm = next((arm for arm in reversed(self.study.arms) if arm.active), self.study.arms[-1])
-        severity = self.study.baseline(arm.id).mean
-        if self.study.population.baseline.scale == "hamd17":
-            severity /= self.parameters["hamd17_per_madrs"].value
-        at = min(24.0, float(self.trajectories["time"][-1]))
-        return influence(self.parameters, arm.dosing, severity, at, self.workers)
-
-    def report_data(self) -> ReportData:
-        """All that the report shows."""
-        return ReportData(
-            study=self.study,
-            outcomes=self.outcomes,
-            endpoints=self.endpoints,
-            comparison=self.comparison,
-            contrasts=self.contrasts,
-            trajectories=self.trajectories,
-            influence=self.influence,
-            failed=self.failed,
-            seed=self.seed,
-            versions=versions(),
-        )
-
-    def report(self, path: str | Path) -> Path:
-        """Write the report as one HTML file.
-
-        Returns
-        -------
-        Path
-            Where it was written.
-
-        Raises
-        ------
-        StudyError
-            If the path is a folder.
-        """
-        if Path(path).is_dir():
-            raise StudyError(
-                f"report {str(path)!r}: this is a folder; give the name of a file, as in 'report.html'."
-            )
-        return write_report(self.report_data(), Path(path))
+#: Most patients in all: the scores of more would not fit into the memory of a large computer.
+_MOST = 100_000_000
 
 
 def simulate_study(
     study: Study,
     *,
-    subjects: int | None = None,
+    subjects: int | Mapping[str, int] | None = None,
+    replicates: int = 1,
     seed: int = 1,
     workers: int | None = None,
     days: str | float | None = None,
     parameters: ParameterSet | str | Path | None = None,
+    hold: str = "nothing",
+    between_study: bool | None = None,
     out: str | Path | None = None,
     force: bool = False,
+    resume: bool = False,
     table_format: str = "parquet",
+    scheduler: str | None = None,
+    chunk: int | None = None,
     progress: Progress = silent,
 ) -> TrialResult:
     """Simulate a trial.
@@ -131,8 +52,10 @@ def simulate_study(
     ----------
     study : Study
         The design, from :meth:`Study.load`.
-    subjects : int, optional
-        Patients per arm; default: the published numbers.
+    subjects : int or mapping of str to int, optional
+        Patients per arm, or of each arm by name; default: the published numbers.
+    replicates : int
+        How often the whole trial is simulated, each time with other patients.
     seed : int
         Same seed, same result, whatever the number of workers.
     workers : int, optional
@@ -141,14 +64,26 @@ def simulate_study(
         Time to simulate; default: to the last visit.
     parameters : ParameterSet, str or Path, optional
         Typical values, or a CSV file with ``name, value, unit`` that replaces some.
+    hold : str
+        ``nothing``; ``belief``: what people believe is held at the chance by design; ``biology``:
+        scored are the same patients with dose zero, who believe what the drug made them feel.
+    between_study : bool, optional
+        Whether replicates differ as trials do; default: if there are several.
     out : str or Path, optional
         Folder for everything: manifest, tables, trajectories, figures and the report.
     force : bool
         Whether an existing run folder may be replaced.
+    resume : bool
+        Whether a run in that folder that did not come to its end goes on: parts that are finished
+        are kept, and the result is that of a run that was never stopped.
     table_format : str
         ``parquet`` or ``csv`` for the outcomes.
-    progress : callable
-        Told about phases.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers simulate the patients.
+    chunk : int, optional
+        Patients that are simulated together; changes no result.
+    progress : callable, optional
+        Called with what is done, how much of it, and how much in all.
 
     Returns
     -------
@@ -161,49 +96,75 @@ def simulate_study(
     SolverError
         If not one person could be simulated; says why for the first.
     """
-    _check_types(study, seed, subjects, workers)
+    _check_types(study, seed, subjects, workers, replicates, chunk)
+    if hold not in HOLDS:
+        raise StudyError(f"--hold: {unknown_name('word', hold, HOLDS)}")
+    held: Hold = next(word for word in HOLDS if word == hold)
     kept_as = parse_format(table_format)
-    chosen = _chosen_parameters(parameters)
-    end_h = None if days is None else length_h(days)
-    plan = TrialPlan(study, chosen, seed, 0, subjects, end_h)
+    plan = TrialPlan(
+        study,
+        _chosen_parameters(parameters),
+        seed,
+        subjects,
+        None if days is None else length_h(days),
+        hold=held,
+        between_study=replicates > 1 if between_study is None else between_study,
+        replicates=replicates,
+    )
     trial = plan.build()
-    if not trial.rating_times:
+    if trial.count * replicates > _MOST:
+        raise StudyError(
+            f"--subjects and --replicates: {trial.count:,} patients times {replicates:,} are more than "
+            f"{_MOST:,}; give less, or run in pieces with other seeds."
+        )
+    if trial.count * replicates > LARGE:
+        plan = replace(plan, with_twin=held == "biology", keep="scores")
+        trial = plan.build()
+    if len(trial.rating_times) < 2:
         raise StudyError(f"{study.id}: no visit lies within the simulated span; give a larger --days.")
-    chunks = chunks_of(trial)
-    used = default_workers(len(chunks)) if workers is None else workers
-    folder = None if out is None else RunFolder.create(out, force=force, table_format=kept_as)
-    keeper = _Keeper(folder, plan, used)
-    keeper.note("running", 0, len(chunks))
-    results: dict[int, ChunkResult] = {}
-    try:
-        if folder is not None:
-            folder.write_study(study)
-        for chunk in run_chunks(trial, plan, chunks, used):
-            results[chunk.number] = chunk
-            keeper.part(chunk.number, chunk.outcomes)
-            progress("simulating patients", len(results), len(chunks))
-        progress("typical patients", 0, 1)
-        result = _joined(trial, [results[number] for number in sorted(results)], used)
-        progress("typical patients", 1, 1)
-        if folder is not None:
-            _write_all(folder, result, progress)
-    except BaseException:
-        keeper.note("interrupted", len(results), len(chunks))
-        raise
-    keeper.note("finished", len(results), len(chunks))
-    return result
+    size = chunk_size(trial, replicates) if chunk is None else chunk
+    if resume and out is None:
+        raise StudyError("--resume: name the folder of the run to go on with, with --out.")
+    folder = None
+    if out is not None:
+        begun = resume and Path(out).exists()
+        about = _about(plan, size, kept_as)
+        if begun and chunk is None:
+            about["patients_per_part"] = RunFolder(Path(out)).begun_with("patients_per_part", size)
+            size = about["patients_per_part"]
+            require(size, int, f"{Path(out) / 'manifest.json'}: patients_per_part", "2048")
+        folder = (
+            RunFolder.reopen(out, about)
+            if begun
+            else RunFolder.create(out, force=force, table_format=kept_as, about=about)
+        )
+    return _Run(plan, trial, size, folder, workers, scheduler, progress).result(kept_as)
 
 
-def _check_types(study: object, seed: int, subjects: int | None, workers: int | None) -> None:
+def _check_types(
+    study: object,
+    seed: int,
+    subjects: int | Mapping[str, int] | None,
+    workers: int | None,
+    replicates: int,
+    chunk: int | None,
+) -> None:
     """Refuse what cannot be meant, before anything is computed or written."""
     require(study, Study, "study", "Study.load('daly2018')")
     require(seed, int, "--seed", "1")
-    for option, number in (("--subjects", subjects), ("--workers", workers)):
+    sizes = subjects.values() if isinstance(subjects, Mapping) else [1 if subjects is None else subjects]
+    for size in sizes:
+        require(size, int, "--subjects", "20")
+    for option, number in (("--workers", workers), ("--replicates", replicates), ("chunk", chunk)):
         require(1 if number is None else number, int, option, "2")
     if seed < 0:
         raise StudyError(f"--seed: {seed} is negative; give 0 or more.")
     if workers is not None and workers < 1:
         raise StudyError(f"workers: {workers} is not a number of processes; give 1 or more.")
+    if chunk is not None and chunk < 1:
+        raise StudyError(f"chunk: {chunk} is not a number of patients; give 1 or more.")
+    if replicates < 1:
+        raise StudyError(f"--replicates: {replicates} is not a number of trials; give 1 or more.")
 
 
 def _chosen_parameters(given: ParameterSet | str | Path | None) -> ParameterSet:
@@ -215,61 +176,113 @@ def _chosen_parameters(given: ParameterSet | str | Path | None) -> ParameterSet:
     return base if given is None else read_overrides(given, base)
 
 
-def _joined(trial: Trial, chunks: Sequence[ChunkResult], workers: int) -> TrialResult:
-    """Join the chunks, in order, and add the typical patient of each arm."""
-    failed = tuple(failure for chunk in chunks for failure in chunk.failed)
-    if all(chunk.outcomes.empty for chunk in chunks):
-        raise SolverError(
-            f"{trial.study.id}: no patient could be simulated. Patient {failed[0][0]}: {failed[0][1]}"
-        )
-    return TrialResult(
-        study=trial.study,
-        parameters=trial.parameters,
-        outcomes=pd.concat([chunk.outcomes for chunk in chunks], ignore_index=True),
-        trajectories=typical_trajectories(trial),
-        failed=failed,
-        seed=trial.seed,
-        workers=workers,
-    )
+def _about(plan: TrialPlan, size: int, table_format: str) -> dict[str, Any]:
+    """What a run is, for its manifest: a run that goes on must be the same in all of it."""
+    return {
+        "study": plan.study.id,
+        "seed": plan.seed,
+        "replicates": plan.replicates,
+        "subjects_per_arm": plan.subjects if plan.subjects is None else _plain_sizes(plan.subjects),
+        "end_h": plan.end_h,
+        "hold": plan.hold,
+        "between_study": plan.between_study,
+        "kept": plan.keep,
+        "format": table_format,
+        "patients_per_part": size,
+        "study_hash": fingerprint(plan.study),
+        "parameter_hash": fingerprint(plan.parameters),
+        "versions": versions(),
+    }
+
+
+def _plain_sizes(sizes: int | Mapping[str, int]) -> int | dict[str, int]:
+    return sizes if isinstance(sizes, int) else dict(sorted(sizes.items()))
 
 
 @dataclass(frozen=True)
-class _Keeper:
-    """Keeps the manifest true while a run goes on; does nothing without a folder."""
+class _Run:
+    """Simulates a trial part by part, and keeps what is finished."""
 
-    folder: RunFolder | None
     plan: TrialPlan
-    workers: int
+    trial: Trial
+    size: int
+    folder: RunFolder | None
+    workers: int | None
+    scheduler: str | None
+    progress: Progress
 
-    def note(self, status: str, done: int, total: int) -> None:
+    def result(self, table_format: str) -> TrialResult:
+        """Simulate what is not finished yet, and join everything."""
+        chunks = chunks_of(self.trial.count * self.plan.replicates, self.size)
+        finished = set() if self.folder is None else self.folder.finished([chunk.count for chunk in chunks])
+        missing = [chunk for chunk in chunks if chunk.number not in finished]
+        used = default_workers(len(missing)) if self.workers is None else self.workers
+        done = len(chunks) - len(missing)
+        tables: dict[int, Tables] = {}
+
+        def note(status: str) -> None:
+            if self.folder is not None:
+                about = _about(self.plan, self.size, table_format)
+                self.folder.write_manifest(
+                    {**about, "status": status, "parts_finished": done, "parts": len(chunks)}
+                )
+
+        note("running")
+        try:
+            if self.folder is not None:
+                self.folder.write_study(self.plan.study)
+            for number, found in run_chunks(self.trial, self.plan, missing, used, self.scheduler):
+                if self.folder is None:
+                    tables[number] = found
+                else:
+                    self.folder.write_part(number, found)
+                done += 1
+                self.progress("simulating patients", done, len(chunks))
+            result = self._joined([tables[number] for number in sorted(tables)], used)
+            if self.folder is not None:
+                _write_all(self.folder, result, self.progress)
+        except BaseException:
+            # On a full disk the manifest keeps saying that the run goes on, as after a kill.
+            with suppress(StudyError):
+                note("interrupted")
+            raise
+        note("finished")
+        return result
+
+    def _joined(self, tables: Sequence[Tables], workers: int) -> TrialResult:
         if self.folder is None:
-            return
-        self.folder.write_manifest(
-            {
-                "study": self.plan.study.id,
-                "status": status,
-                "parts_finished": done,
-                "parts": total,
-                "seed": self.plan.seed,
-                "subjects_per_arm": self.plan.subjects,
-                "end_h": self.plan.end_h,
-                "study_hash": fingerprint(self.plan.study),
-                "parameter_hash": fingerprint(self.plan.parameters),
-                "versions": versions(),
-            }
+            recorded = Outcomes([table.outcomes for table in tables])
+            patients = joined_frame(table.patients for table in tables)
+            events = joined_frame(table.events for table in tables)
+        else:
+            recorded = self.folder.outcomes()
+            patients, events = self.folder.table("patients"), self.folder.table("events")
+        if (patients["status"] == "not simulated").all():
+            first = patients.iloc[0]
+            raise SolverError(
+                f"{self.plan.study.id}: no patient could be simulated. "
+                f"Patient {first['subject']}: {first['left_reason']}"
+            )
+        return TrialResult(
+            self.plan.study, self.plan.parameters, recorded, patients, events, self.plan, workers
         )
-
-    def part(self, number: int, outcomes: pd.DataFrame) -> None:
-        if self.folder is not None:
-            self.folder.write_part(number, outcomes)
 
 
 def _write_all(folder: RunFolder, result: TrialResult, progress: Progress) -> None:
     """Write tables, trajectories, figures and the report."""
+    progress("endpoints", 0, 1)
     folder.write_table("endpoints", result.endpoints)
     folder.write_table("comparison", result.comparison)
+    progress("endpoints", 1, 1)
+    progress("analyses", 0, 1)
+    folder.write_table("analyses", result.analyses)
+    progress("analyses", 1, 1)
+    if result.is_large:
+        return
     folder.write_table("contrasts", result.contrasts)
+    progress("typical patients", 0, 1)
     result.trajectories.to_netcdf(folder.path / "trajectories.nc", engine="scipy")
+    progress("typical patients", 1, 1)
     progress("which parameters matter", 0, 1)
     folder.write_table("influence", result.influence)
     progress("which parameters matter", 1, 1)

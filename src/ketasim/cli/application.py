@@ -15,8 +15,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ketasim.cli.analyse import analyse
 from ketasim.cli.brain import brain
 from ketasim.cli.calibrate import calibrate_model
+from ketasim.cli.check import check
 from ketasim.cli.circuit import circuit
 from ketasim.cli.console import INTERRUPTED, REFUSED, complain, describe
 from ketasim.cli.emergent import emergent
@@ -25,6 +27,7 @@ from ketasim.cli.listing import list_items
 from ketasim.cli.pk import pk
 from ketasim.cli.pk_scores import pk_scores
 from ketasim.cli.population import population
+from ketasim.cli.power import power
 from ketasim.cli.run import run
 from ketasim.cli.simulate import RegimenCommand, simulate
 from ketasim.cli.studies import check_study_file, new_study, schema
@@ -100,6 +103,13 @@ app.command(
     cls=RegimenCommand,
     epilog='Example: ketasim population "0.5 mg/kg ketamine iv over 40 min" --patients 10000 --out pop',
 )(population)
+app.command(
+    "check",
+    cls=RegimenCommand,
+    epilog='Example: ketasim check "56 mg esketamine intranasal, twice weekly x 4 weeks" --age 44',
+)(check)
+app.command("power", epilog="Example: ketasim power murrough2013 --n 50:400 --replicates 200")(power)
+app.command("analyse", epilog="Example: ketasim analyse runs/daly --study changed.yaml")(analyse)
 app.command("new-study", epilog="Example: ketasim new-study mytrial --out mytrial.yaml")(new_study)
 app.command("check-study", epilog="Example: ketasim check-study mytrial.yaml")(check_study_file)
 app.add_typer(brain, name="brain")

@@ -61,7 +61,7 @@ def _studies() -> list[Row]:
                 "condition": study.population.condition,
                 "control": study.setting.control,
                 "arms": [arm.id for arm in study.arms],
-                "patients": sum(arm.n for arm in study.arms),
+                "patients": sum(arm.n or 0 for arm in study.first_arms),
                 "visits": len(study.visits),
                 "observations": len(study.observations),
                 "assumed": [item.field for item in study.assumed],

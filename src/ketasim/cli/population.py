@@ -27,8 +27,14 @@ def population(
         list[str] | None, typer.Option(metavar="TIMES", help="When it is kept, as 40min,24h,7d.")
     ] = None,
     days: Annotated[str, typer.Option(help="Time to simulate.")] = "28d",
+    table: Annotated[
+        str, typer.Option(metavar="NAME", help="Who they are: a baseline table such as trd_esketamine.")
+    ] = "mdd_trials",
     seed: Annotated[str, typer.Option(help="Names the random numbers.")] = "1",
     workers: Annotated[str | None, typer.Option(help="Threads; default: one a core.")] = None,
+    people: Annotated[
+        bool, typer.Option("--people", help="Write who they are, too: covariates, deviations, stress.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the results that are there.")] = False,
 ) -> None:
     """Simulate many virtual patients under a regimen, and write a row for each."""
@@ -47,8 +53,10 @@ def population(
                 quantities=tuple(quantity or ("severity",)),
                 at=times,
                 days=days,
+                spec=table,
                 seed=whole_number("--seed", seed, *_SEED),
                 workers=threads,
+                keep_people=people,
                 force=force,
                 progress=watcher,
             )

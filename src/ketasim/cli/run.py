@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ import typer
 from ketasim.cli.console import INTERRUPTED, REFUSED, complain, describe, number, output, plain_table, span
 from ketasim.cli.studies import known_quantities
 from ketasim.cli.values import computable, whole_number
-from ketasim.errors import KetasimError
+from ketasim.errors import KetasimError, StudyError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,17 +27,16 @@ __all__ = ["run"]
 
 #: Persons from which the size of a run is told before it starts.
 _LARGE = 2_000
-#: Persons from which their outcomes fill the memory of a common computer.
-_HEAVY = 200_000
-#: What the whole numbers count, and their least and largest value. No computer holds the outcomes of more
-#: patients.
+#: What the whole numbers count, and their least and largest value.
 _SUBJECTS = ("a number of patients per arm", 1, 10_000_000)
+_REPLICATES = ("a number of trials", 1, 1_000_000)
 _WORKERS = ("a number of processes", 1, 1024)
 _SEED = ("a seed", 0, 2**63 - 1)
-#: Rough costs, measured: seconds a person and process for a month's course, bytes a row of outcomes in
-#: memory and on disk.
-_SECONDS, _ROW_MEMORY, _ROW_DISK = 0.3, 150.0, 5.0
-_AGAIN = "Run the same command with --force to start anew."
+#: Rough costs, measured: seconds a person and process for a day, and bytes on disk of a row and of a person.
+_SECONDS_A_DAY, _ROW_DISK, _PERSON_DISK = 5e-5, 10.0, 80.0
+#: Rows a person and visit: of a run that keeps everything, and of a large one that keeps scores.
+_ROWS, _ROWS_LARGE, _KEEPS_SCORES = 16, 4, 20_000
+_AGAIN = "Run the same command with --resume to go on, or with --force to start anew."
 #: Rows of the table on the screen; the file has all.
 _SHOWN = 40
 
@@ -48,18 +46,30 @@ def run(
     subjects: Annotated[
         str | None, typer.Option(metavar="N", help="Patients per arm; default: the published n.")
     ] = None,
+    replicates: Annotated[
+        str, typer.Option(metavar="N", help="How often the whole trial is simulated, with other patients.")
+    ] = "1",
     seed: Annotated[str, typer.Option(metavar="N", help="Same seed, same result.")] = "1",
     workers: Annotated[str | None, typer.Option(metavar="N", help="Processes; default: one a core.")] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Run folder; default: runs/STUDY-seedSEED.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing run folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was stopped; the result is the same.")
+    ] = False,
     days: Annotated[str | None, typer.Option(help="Time to simulate, as 14d; default: to the end.")] = None,
     table_format: Annotated[
         str, typer.Option("--format", help="parquet or csv, for the outcomes.")
     ] = "parquet",
     parameters: Annotated[
         Path | None, typer.Option(metavar="FILE", help="CSV with name, value, unit: replaces parameters.")
+    ] = None,
+    hold: Annotated[
+        str, typer.Option(metavar="WHAT", help="belief or biology: is held as without the drug.")
+    ] = "nothing",
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers simulate.")
     ] = None,
 ) -> None:
     """Simulate a trial and write a report beside what was published."""
@@ -72,43 +82,50 @@ def run(
     number_of_seed = whole_number("--seed", seed, *_SEED)
     chosen = Study.load(study, known_quantities())
     folder = Path("runs") / f"{chosen.id}-seed{number_of_seed}" if out is None else out
-    _announce(chosen, size)
+    times = whole_number("--replicates", replicates, *_REPLICATES)
+    if force and resume:
+        raise StudyError("--force and --resume: the first begins anew, the second goes on; give one of them.")
+    _announce(chosen, size, times, days)
     origin = f"--parameters {parameters}" if parameters else ""
     with _keeping(folder), watching("building the model") as watcher, computable(origin):
         result = simulate_study(
             chosen,
             subjects=size,
+            replicates=times,
             seed=number_of_seed,
             workers=processes,
             days=days,
             parameters=parameters,
             out=folder,
             force=force,
+            resume=resume,
+            hold=hold,
+            scheduler=scheduler,
             table_format=table_format,
             progress=watcher,
         )
     _show(result, folder)
 
 
-def _announce(study: Study, subjects: int | None) -> None:
+def _announce(study: Study, subjects: int | None, replicates: int, days: str | None) -> None:
     """Tell how large a large run is, before it starts."""
-    persons = sum(arm.n if subjects is None else subjects for arm in study.arms)
+    from ketasim.api.options import length_h
+
+    persons = replicates * sum((arm.n or 0) if subjects is None else subjects for arm in study.first_arms)
     if persons < _LARGE:
         return
-    rows = persons * (len(study.times_h) + 1) * 15
+    end_h = max(study.times_h) if days is None else length_h(days)
+    visits = 1 + sum(time <= end_h for time in study.times_h)
+    rows = visits * (_ROWS_LARGE if persons > _KEEPS_SCORES else _ROWS)
+    room = persons * (rows * _ROW_DISK + _PERSON_DISK) / 1e9
+    work = span(persons * end_h / 24.0 * _SECONDS_A_DAY / 3600.0)
     print(
-        f"{persons:,} patients: very roughly {span(persons * _SECONDS / 3600.0)} of one process's work, "
-        f"{rows * _ROW_DISK / 1e9:.2g} GB on disk and {rows * _ROW_MEMORY / 1e9:.2g} GB of memory. "
-        "Ctrl-C stops the run and keeps what is finished.",
+        f"{persons:,} patients: very roughly {work} of one process's work and "
+        f"{room:.2g} GB on disk. Ctrl-C stops the run and keeps what is finished; "
+        "--resume goes on with it.",
         file=sys.stderr,
+        flush=True,
     )
-    if persons > _HEAVY:
-        print(
-            "Warning: the outcomes of all patients are held in memory until the report is made. Fewer "
-            "--subjects are safer: beyond some thousands per arm the group means hardly change.",
-            file=sys.stderr,
-            flush=True,
-        )
 
 
 @contextmanager
@@ -122,14 +139,9 @@ def _keeping(folder: Path) -> Iterator[None]:
         kept = _kept(folder) if _stamp(manifest) not in (None, before) else "Nothing was written."
         complain(f"stopped by Ctrl-C. {kept}")
         raise typer.Exit(INTERRUPTED) from error
-    except (KetasimError, OSError, MemoryError, BrokenProcessPool) as error:
+    except (KetasimError, OSError, MemoryError) as error:
         message = describe(error)
-        if isinstance(error, BrokenProcessPool):
-            message = (
-                "a worker process was ended from outside, most often because the memory was full; use fewer "
-                "--workers or --subjects."
-            )
-        if _stamp(manifest) not in (None, before):
+        if _stamp(manifest) not in (None, before) and "--resume" not in message:
             message = f"{message} {_kept(folder)}"
         complain(message)
         raise typer.Exit(REFUSED) from error
@@ -157,8 +169,8 @@ def _kept(folder: Path) -> str:
 
 def _small(result: TrialResult) -> bool:
     """Whether an arm of the run has fewer patients than the published one."""
-    people = result.outcomes.groupby("arm")["subject"].nunique()
-    return any(people.get(arm.id, 0) < arm.n for arm in result.study.arms)
+    people = result.patients["arm"].value_counts()
+    return any(people.get(arm.id, 0) < (arm.n or 0) for arm in result.study.first_arms)
 
 
 def _show(result: TrialResult, folder: Path) -> None:
@@ -180,8 +192,14 @@ def _show(result: TrialResult, folder: Path) -> None:
     if result.failed:
         count = len(result.failed)
         word = "person" if count == 1 else "persons"
-        screen.print(f"{count} {word} could not be simulated; the report lists them.")
-    screen.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+        where = "they stand in the table of patients" if result.is_large else "the report lists them"
+        screen.print(f"{count} {word} could not be simulated; {where}.")
+    if result.is_large:
+        screen.print(
+            f"tables: {folder}; so many patients get no report, which shows single ones.", soft_wrap=True
+        )
+    else:
+        screen.print(f"report: {folder / 'report.html'}", soft_wrap=True)
 
 
 def _comparison_table(rows: pd.DataFrame) -> Table:

@@ -24,11 +24,20 @@ def new_study(
     study_id: Annotated[str, typer.Argument(metavar="ID", help="Name of the study.")],
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here; default: the screen.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    design: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Kind of design: parallel, crossover, sequential_parallel, escape, phases, titration, "
+            "lead_in, reestimation, withdrawal, maintenance, emergency, non_inferiority, series, probe, "
+            "masked, enrichment, pain or cohort.",
+        ),
+    ] = "parallel",
 ) -> None:
-    """Write a commented study file to start from."""
+    """Write a commented study file to start from, for one kind of design."""
     from ketasim.trials import new_study_text
 
-    text = new_study_text(study_id)
+    text = new_study_text(study_id, design)
     if out is None:
         print(text, end="")
         return

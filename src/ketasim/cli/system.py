@@ -39,8 +39,8 @@ def system_info(
 
 
 def _facts() -> dict[str, Any]:
-    from ketasim.trials.folder import versions
-    from ketasim.trials.workers import default_workers
+    from ketasim.trials.runs.folder import versions
+    from ketasim.trials.runs.workers import default_workers
 
     cores = os.cpu_count() or 1
     return {

@@ -131,11 +131,13 @@ def _observed(frame: pd.DataFrame | None, names: Sequence[int]) -> dict[int, lis
 def _dose_rows(
     regimen: Regimen, weight: float, height: float | None, *, compact: bool, devices: bool
 ) -> Iterator[dict[str, object]]:
-    courses = (
-        _courses(regimen.doses)
-        if compact
-        else [(dose, dose.steady_state_h or 0.0, 0) for dose in regimen.doses]
+    # Two doses at one time are in order of their mass, however it was written: a table that was read has no
+    # other order to give.
+    masses = (
+        replace(dose, amount=dose.mass_mg(weight, height), unit="mg", form="base") for dose in regimen.doses
     )
+    doses = Regimen(tuple(masses)).doses
+    courses = _courses(doses) if compact else [(dose, dose.steady_state_h or 0.0, 0) for dose in doses]
     for dose, step, further in courses:
         pairs = administer(dose, weight, height) if devices else ()
         singles = [(single.time_h, mass, single.device) for single, mass in pairs]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ketasim.dosing.adherence import parse_departures, split_departures
 from ketasim.dosing.dose import Dose
@@ -90,6 +91,12 @@ def parse_regimen(text: str) -> Regimen:
     """
     if not isinstance(text, str):
         raise DoseError(f"a regimen is a text, not {text!r}. Examples: {', '.join(_EXAMPLES)}.")
+    return _parsed(text)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Regimen:
+    """Read a text once: a study asks for the doses of an arm again and again."""
     if text.strip().lower() == "none":
         return Regimen()
     doses = _read_parts(_split(text))

@@ -200,6 +200,8 @@ def _leave(work: Work, lane: int, ending: int, report: Report) -> None:
     report.rejections[i] = int(memory[at.c + _REJECTIONS, lane])
     report.least_pivots[i] = memory[at.c + _LEAST, lane]
     report.reached[i] = memory[at.c + _ORIGIN, lane] + memory[at.c + _TIME, lane]
+    for row in range(report.finals.shape[1]):
+        report.finals[i, row] = memory[at.y + row, lane]
     work.seats[_WHO, lane] = -1
     memory[at.c + _REPLAYED, lane] = 0.0
     memory[at.c + _END, lane] = _NEVER

@@ -102,6 +102,7 @@ class Report(NamedTuple):
     rejections: Any
     least_pivots: Any
     reached: Any  #: time
+    finals: Any  #: (patients, states) at that time
 
 
 def no_tape() -> Tape:
@@ -109,10 +110,11 @@ def no_tape() -> Tape:
     return Tape(np.zeros(0, np.int64), np.zeros(0), False)
 
 
-def empty_report(patients: int) -> Report:
+def empty_report(patients: int, states: int) -> Report:
     """Memory for what is known of patients afterwards."""
     endings, steps, rejections = (np.zeros(patients, np.int64) for _ in range(3))
-    return Report(endings, steps, rejections, np.zeros(patients), np.zeros(patients))
+    finals = np.full((patients, states), np.nan)
+    return Report(endings, steps, rejections, np.zeros(patients), np.zeros(patients), finals)
 
 
 class Layout(NamedTuple):

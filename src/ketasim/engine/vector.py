@@ -110,6 +110,8 @@ class Solutions:
         Smallest pivot of any step, over what it is for a very short one.
     reached : array, shape (patients,)
         Time that was reached.
+    finals : array, shape (patients, states)
+        States at that time, before anything that happens at it: a run can go on from there.
     failures : dict of int to str
         What to tell of each patient that failed, by number.
     """
@@ -120,6 +122,7 @@ class Solutions:
     rejections: npt.NDArray[np.int64]
     least_pivots: FloatArray
     reached: FloatArray
+    finals: FloatArray
     failures: dict[int, str] = field(default_factory=dict)
 
 
@@ -316,7 +319,7 @@ class VectorEngine:
         times = [np.asarray(own, dtype=np.float64) for own in batch.times]
         _check(times)
         if not times:
-            return Solutions([], *records.empty_report(0))
+            return Solutions([], *records.empty_report(0, len(self.system.states)))
         begins, ends = np.array([own[0] for own in times]), np.array([own[-1] for own in times])
         table = batch.table
         if table is None:
@@ -325,7 +328,7 @@ class VectorEngine:
         offsets[1:] = np.cumsum([len(own) for own in times])
         width = len(self.system.states) if outputs is None else len(outputs)
         results = np.full((int(offsets[-1]), width), np.nan)
-        report = records.empty_report(len(times))
+        report = records.empty_report(len(times), len(self.system.states))
         parameters = np.ascontiguousarray(batch.parameters, dtype=np.float64)
         starts = np.ascontiguousarray(batch.starts, dtype=np.float64)
         driver.run_march(
@@ -373,6 +376,7 @@ class VectorEngine:
         solutions.values[i][:] = values
         solutions.endings[i] = Ending.BY_REFERENCE
         solutions.reached[i] = batch.times[i][-1]
+        solutions.finals[i] = found.states[:, -1]
 
     def _not_finite(self, parameters: FloatArray, start: FloatArray) -> str:
         for symbol, value in zip(self.system.parameters, parameters, strict=True):
@@ -414,7 +418,7 @@ def _joined(parts: Sequence[Solutions]) -> Solutions:
         before += len(part.values)
     arrays = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("endings", "steps", "rejections", "least_pivots", "reached")
+        for name in ("endings", "steps", "rejections", "least_pivots", "reached", "finals")
     }
     values = [own for part in parts for own in part.values]
     return replace(parts[0], values=values, failures=failures, **arrays)

@@ -25,7 +25,7 @@ from ketasim.inference.targets import Bench, Target, load_targets
 from ketasim.model.chain import build_chain
 from ketasim.model.parameters import ParameterSet, load_parameters
 from ketasim.model.simulator import Simulator
-from ketasim.trials.study_rules import Z95
+from ketasim.trials.study.rules import Z95
 
 __all__ = ["FREE", "INFORMED", "Calibration", "calibrate", "prior", "shrinkage", "write_values"]
 

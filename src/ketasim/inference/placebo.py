@@ -23,8 +23,12 @@ from ketasim.model.simulator import Simulator
 from ketasim.model.times import output_times
 from ketasim.population import SCALE_MAXIMUM
 from ketasim.trials import Study, scoring, shipped_studies
+from ketasim.trials.conduct.biology import Biology
+from ketasim.trials.conduct.enrolment import enrol
+from ketasim.trials.conduct.rating import setting_of
+from ketasim.trials.conduct.stays import Plans, Stay
+from ketasim.trials.conduct.trial import Trial
 from ketasim.trials.study import Arm, Observation
-from ketasim.trials.trial import Trial
 
 __all__ = ["FREE_SCORING", "calibrate_scoring"]
 
@@ -53,20 +57,27 @@ class _ControlArm:
     @cached_property
     def biology(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """MADRS and felt effect over time, shape (people, times); scores at entry; placebo factors."""
-        people = self.trial.people(self.arm)
-        runs = [self.trial.scored(self.arm, person, self.times).run for person in people]
+        place = self.trial.study.arms.index(self.arm)
+        roll = self.trial.roll(0)
+        subjects = np.flatnonzero(roll.arm == place) + 1
+        enrolled = enrol(self.trial, np.zeros(len(subjects), dtype=np.int64), subjects)
+        plans = Plans(self.trial.study.arms, self.trial.rating_times, self.trial.horizon, 0.0)
+        body = Biology(self.trial.simulator, enrolled.cohort, plans, self.trial.inputs)
+        well = np.array([i for i in range(len(subjects)) if i not in body.rested.refused])
+        paths = [(Stay(place, 0.0),)] * len(well)
+        (group,) = body.go_on(well, paths, 0.0, self.trial.horizon, ("madrs", "felt_effect")).groups
         return (
-            np.array([run.quantities["madrs"] for run in runs]),
-            np.array([run.quantities["felt_effect"] for run in runs]),
-            np.array([person.baseline for person in people]),
-            np.array([person.parameters.get("placebo_gain", 1.0) for person in people]),
+            group.courses["madrs"],
+            group.courses["felt_effect"],
+            enrolled.people.baseline[group.persons],
+            enrolled.hope[group.persons],
         )
 
     def changes(self, numbers: scoring.ScoringParameters) -> FloatArray:
         """Mean change of the scored total at each row's time."""
         madrs, felt, entry, hope = self.biology
         doses = [dose.start_h for dose in self.arm.dosing.doses]
-        setting = self.trial.setting(self.arm)
+        setting = setting_of(self.trial.study, self.arm)
         believed = scoring.belief(self.times, felt, doses, setting, numbers)
         relief = scoring.relief(self.times, doses, believed, setting, numbers, hope)
         scored = scoring.score(madrs, relief.total, 0.0, SCALE_MAXIMUM["madrs"])
@@ -80,7 +91,7 @@ def _control_arms(parameters: ParameterSet) -> list[_ControlArm]:
     for name in shipped_studies():
         study = Study.load(name)
         trial = Trial(study, simulator, parameters, seed=_SEED, subjects=_PEOPLE)
-        for arm in study.arms:
+        for arm in study.first_arms:
             rows = tuple(
                 row
                 for row in study.observations

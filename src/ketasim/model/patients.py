@@ -237,13 +237,14 @@ class PatientFinder:
             rows[i] = [values[name] for name in names]
         guesses = np.array([state for state, _ in starts])
         loads = np.array([load for _, load in starts])
-        return self._sought(rows, moods, np.array([item.life_stress for item in wanted]), guesses, loads)
+        inputs = self.inputs([item.life_stress for item in wanted])
+        return self._sought(rows, moods, inputs, guesses, loads)
 
     def _sought(
         self,
         rows: FloatArray,
         moods: FloatArray,
-        life_stress: FloatArray,
+        inputs: Mapping[str, FloatArray],
         guesses: FloatArray,
         loads: FloatArray,
     ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
@@ -251,13 +252,17 @@ class PatientFinder:
         mood = self.engine.program.state_names.index(_MOOD)
         starts = np.array(guesses)
         starts[:, mood] = loads
-        rests = find_rests(self._search, rows, self.inputs(life_stress), starts)
+        rests = find_rests(self._search, rows, dict(inputs), starts)
         found_loads = rests.states[:, mood].copy()
         rests.states[:, mood] = moods
         return rests.states, found_loads, rests.found
 
     def at_rest(
-        self, columns: Mapping[str, FloatArray | float], severity: FloatArray, life_stress: FloatArray
+        self,
+        columns: Mapping[str, FloatArray | float],
+        severity: FloatArray,
+        life_stress: FloatArray,
+        others: Mapping[str, FloatArray] | None = None,
     ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
         """Find many patients' rest without making an object of each.
 
@@ -267,6 +272,8 @@ class PatientFinder:
             Every parameter of the equations, in the chain's units.
         severity, life_stress : array, shape (patients,)
             As for :class:`Wanted`.
+        others : mapping of str to array, shape (patients,), optional
+            Further inputs that are there at rest, in the chain's units.
 
         Returns
         -------
@@ -284,12 +291,13 @@ class PatientFinder:
         states, loads, found = self._sought(
             _rows(given, self._search.program.parameters, len(severity)),
             np.asarray(moods, dtype=np.float64),
-            life_stress,
+            self.inputs(life_stress) | dict(others or {}),
             np.array([state for state, _ in levels]),
             np.array([load for _, load in levels]),
         )
         rows = _rows({**columns, LOAD: loads}, self.engine.program.parameters, len(severity))
-        unstable = grows(self.engine, rows, self.inputs(life_stress), states, _LARGEST_GROWTH / self.hour)
+        inputs = self.inputs(life_stress) | dict(others or {})
+        unstable = grows(self.engine, rows, inputs, states, _LARGEST_GROWTH / self.hour)
         return states, loads, found & ~unstable
 
     def row(self, parameters: ParameterSet) -> FloatArray:

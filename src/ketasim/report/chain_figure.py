@@ -55,7 +55,7 @@ def chain_figure(data: ReportData) -> Figure:
     Figure
     """
     rows = [row for row in CHAIN_ROWS if row.quantity in data.trajectories]
-    styles = arm_styles(data.study)
+    styles = arm_styles(data.study, first=True)
     lanes = _LANE * len(styles)
     height = _TOP + lanes + GAP + len(rows) * (ROW + GAP) + BOTTOM
     figure = new_figure(height)

@@ -91,10 +91,10 @@ def _harms_table(data: ReportData) -> str:
     early = time <= HARM_HOURS + 1e-9
     rows: list[list[Cell]] = []
     shown = [item for item in HARMS if item[0] in data.trajectories]
-    seen = any(early_groups(data, item[0], arm.id) for item in shown for arm in data.study.arms)
+    seen = any(early_groups(data, item[0], arm.id) for item in shown for arm in data.study.first_arms)
     for quantity, title, from_start in shown:
         mean, sd = ("change_mean", "change_sd") if from_start else ("mean", "sd")
-        for arm in data.study.arms:
+        for arm in data.study.first_arms:
             course = (
                 data.trajectories[quantity].sel(arm=arm.id).isel(replicate=0, subject=0).to_numpy()[early]
             )

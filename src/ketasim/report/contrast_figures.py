@@ -190,7 +190,7 @@ def harms_figure(data: ReportData) -> Figure | None:
     if not shown:
         return None
     figure = new_figure(5.4)
-    styles = arm_styles(data.study)
+    styles = arm_styles(data.study, first=True)
     for index, (quantity, title, from_start) in enumerate(shown):
         column, line = index % 2, index // 2
         ax = figure.add_axes((0.07 + 0.5 * column, 0.555 - 0.455 * line, 0.415, 0.315))
@@ -221,7 +221,7 @@ def has_squares(data: ReportData) -> bool:
     return any(
         early_groups(data, quantity, arm.id)
         for quantity, _, from_start in HARMS
-        for arm in data.study.arms
+        for arm in data.study.first_arms
         if quantity in data.trajectories and not from_start
     )
 

@@ -21,8 +21,8 @@ class ReportData:
     ----------
     study : Study
         The design, with its published observations.
-    outcomes, endpoints, comparison, contrasts : DataFrame
-        The tables of :mod:`ketasim.trials.columns`.
+    outcomes, patients, events, endpoints, analyses, comparison, contrasts : DataFrame
+        The tables of :mod:`ketasim.trials.runs.columns`.
     trajectories : xarray.Dataset
         The typical patient of each arm; dimensions ``replicate, arm, subject, time``.
     influence : DataFrame
@@ -37,7 +37,10 @@ class ReportData:
 
     study: Study
     outcomes: pd.DataFrame
+    patients: pd.DataFrame
+    events: pd.DataFrame
     endpoints: pd.DataFrame
+    analyses: pd.DataFrame
     comparison: pd.DataFrame
     contrasts: pd.DataFrame
     trajectories: xr.Dataset

@@ -73,12 +73,12 @@ class Course:
 
 def control_arm(data: ReportData) -> Arm | None:
     """Return the first arm without ketamine, or None."""
-    return next((arm for arm in data.study.arms if not arm.active), None)
+    return next((arm for arm in data.study.first_arms if not arm.active), None)
 
 
 def treated_arm(data: ReportData) -> Arm:
     """Return the last arm with ketamine (the highest dose, by custom), or else the last arm."""
-    return next((arm for arm in reversed(data.study.arms) if arm.active), data.study.arms[-1])
+    return next((arm for arm in reversed(data.study.first_arms) if arm.active), data.study.first_arms[-1])
 
 
 def visit_times(data: ReportData) -> tuple[float, ...]:
@@ -117,7 +117,7 @@ def courses(data: ReportData, statistic: str) -> dict[str, Course]:
     """
     scale = data.study.population.baseline.scale
     found = {}
-    for arm in data.study.arms:
+    for arm in data.study.first_arms:
         rows = [
             row
             for row in records(data.endpoints)
@@ -138,13 +138,13 @@ def simulated_counts(data: ReportData) -> dict[str, int]:
     """Persons simulated in each arm; the least of all replicates."""
     people = data.outcomes.drop_duplicates(["replicate", "arm", "subject"])
     counts = people.groupby(["replicate", "arm"], observed=True).size().groupby("arm", observed=True).min()
-    return {arm.id: int(counts.get(arm.id, 0)) for arm in data.study.arms}
+    return {arm.id: int(counts.get(arm.id, 0)) for arm in data.study.first_arms}
 
 
 def few_simulated(data: ReportData) -> str:
     """Warn in one sentence if fewer patients were simulated than were in the trial; else say nothing."""
     counts = simulated_counts(data)
-    short = [arm.id for arm in data.study.arms if counts[arm.id] < arm.n]
+    short = [arm.id for arm in data.study.first_arms if counts[arm.id] < (arm.n or 0)]
     if not short:
         return ""
     low, high = min(counts[arm] for arm in short), max(counts[arm] for arm in short)
@@ -282,7 +282,7 @@ def _unsplit(data: ReportData) -> list[tuple[str, str, float, float, float, floa
     base = dict(zip(changes[control.id].times_h, changes[control.id].values, strict=True))
     return [
         (arm.id, control.id, time, value - base[time], math.nan, math.nan)
-        for arm in data.study.arms
+        for arm in data.study.first_arms
         if arm.active
         for time, value in zip(changes[arm.id].times_h, changes[arm.id].values, strict=True)
         if time in base

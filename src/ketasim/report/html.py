@@ -8,22 +8,31 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from ketasim.report.analyses_section import analyses_section
 from ketasim.report.closing import harms_section, influence_section, limits_section
 from ketasim.report.data import ReportData
 from ketasim.report.findings import answer, few_simulated
 from ketasim.report.markup import dark_rules, paragraph
 from ketasim.report.sections import chain_section, contrast_section, design_section, outcome_section
+from ketasim.report.trial.section import trial_section
 
 __all__ = ["PURPOSE", "report_html", "write_report"]
 
 #: Said once in every report.
 PURPOSE = "Ketasim is a research and teaching instrument and not for treating a person."
 
+
+def _analyses(data: ReportData) -> str:
+    return analyses_section(data.study, data.analyses)
+
+
 _SECTIONS: tuple[tuple[str, str, Callable[[ReportData], str]], ...] = (
     ("design", "The question and the design", design_section),
     ("stages", "The chain, from dose to mood", chain_section),
     ("results", "Outcomes, simulated and published", outcome_section),
     ("parts", "Drug and expectancy", contrast_section),
+    ("analyses", "The planned analyses", _analyses),
+    ("trial", "The trial, patient by patient", trial_section),
     ("safety", "Harms in the first hours", harms_section),
     ("matters", "The parameters that matter most", influence_section),
     ("limits", "Limits", limits_section),

@@ -37,7 +37,7 @@ from ketasim.report.words import (
     visit_text,
     z_text,
 )
-from ketasim.trials.study_rules import RATE_STATISTICS
+from ketasim.trials.study.rules import RATE_STATISTICS
 
 __all__ = ["Group", "grouped", "observation_figure"]
 

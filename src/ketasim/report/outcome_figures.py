@@ -53,7 +53,7 @@ def outcome_figure(data: ReportData) -> Figure | None:
     when = headline_time(data)
     if not times or when is None:
         return None
-    styles = arm_styles(data.study)
+    styles = arm_styles(data.study, first=True)
     rows_tall = 0.3 * len(styles)
     height = 0.95 + _SCORES + _NEXT + _RATES + _NEXT + rows_tall + 0.55
     figure = new_figure(height)

@@ -37,7 +37,7 @@ from ketasim.report.words import (
 )
 from ketasim.trials.endpoints import remission_threshold
 from ketasim.trials.study import Observation
-from ketasim.trials.study_rules import RATE_STATISTICS
+from ketasim.trials.study.rules import RATE_STATISTICS
 
 __all__ = ["chain_section", "contrast_section", "design_section", "outcome_section"]
 
@@ -46,6 +46,8 @@ _CONDITIONS = {
     "mdd": "people with major depression",
     "trd": "people with treatment-resistant depression",
     "bipolar_depression": "people with bipolar depression",
+    "ptsd": "people with post-traumatic stress disorder",
+    "pain": "people in pain",
 }
 _COMPARED = {">=": "≥", "<=": "≤"}
 _CONTROLS = {"placebo_spray": "a placebo spray"}
@@ -64,6 +66,11 @@ def design_section(data: ReportData) -> str:
         f"{_COMPARED.get(rule.operator, rule.operator)} {number(rule.value)}"
         for rule in study.population.entry_rules
     )
+    others = [
+        f"{name.replace('_', ' ')} {_COMPARED.get(operator, operator)} {number(value)}"
+        for name, operator, value in study.population.covariate_rules
+    ]
+    rules = ", ".join(part for part in (rules, *others) if part)
     entry = f" All met {rules} at entry." if rules else ""
     oral = " A new oral antidepressant started with the first dose." if setting.new_antidepressant else ""
     parts = [
@@ -89,7 +96,7 @@ def design_section(data: ReportData) -> str:
 def _question(data: ReportData) -> str:
     """Ask what the trial asked, in words of its arms and its control."""
     study = data.study
-    active = [arm for arm in study.arms if arm.active]
+    active = [arm for arm in study.first_arms if arm.active]
     most = {max((dose.amount for dose in arm.dosing.doses), default=0.0) for arm in active}
     what = "each dose" if len(most) == len(active) else "each regimen"
     if len(active) == 1:
@@ -106,6 +113,7 @@ def _arms_table(data: ReportData) -> str:
     rows: list[list[Cell]] = []
     for arm in study.arms:
         base = study.baseline(arm.id)
+        first = arm.n is not None
         with_it = ", ".join(item.replace("_", " ") for item in arm.comedication) or "none"
         felt = " (masked: the patient cannot feel the drug)" if arm.masked else ""
         rows.append(
@@ -113,9 +121,9 @@ def _arms_table(data: ReportData) -> str:
                 (arm_label(arm.id), "keep"),
                 arm.dosing.text + felt if arm.dosing.doses else "no treatment",
                 with_it,
-                (str(arm.n), "n"),
-                (str(int(simulated.get(arm.id, 0))), "n"),
-                (f"{number(base.mean)} ({number(base.sd)})", "n"),
+                (str(arm.n) if first else "by rules", "n"),
+                (str(int(simulated.get(arm.id, 0))) if first else "", "n"),
+                (f"{number(base.mean)} ({number(base.sd)})" if first else "", "n"),
             ]
         )
     scale = SCALE_WORDS[study.population.baseline.scale]
@@ -127,7 +135,7 @@ def chain_section(data: ReportData) -> str:
     """Write the chain: one row a stage, from plasma to mood."""
     course = data.trajectories["severity"].isel(replicate=0, subject=0)
     drops = []
-    for arm in data.study.arms:
+    for arm in data.study.first_arms:
         values = course.sel(arm=arm.id).to_numpy()
         drops.append(f"{arm_label(arm.id)} {signed(float(values.min() - values[0]))}")
     says = (
@@ -157,7 +165,7 @@ def _chain_caption(data: ReportData) -> str:
     if len(clocks) > 1:
         named = f"{', of '.join(clocks[:-1])} and of {clocks[-1]}"
         told.append(f"The axis has a clock of {named}; slopes cannot be compared across a dotted seam.")
-    doses = [(arm, dose) for arm in data.study.arms for dose in arm.dosing.doses if dose.start_h <= end]
+    doses = [(arm, dose) for arm in data.study.first_arms for dose in arm.dosing.doses if dose.start_h <= end]
     if doses:
         hollow = (
             " (hollow: no ketamine)"
@@ -201,7 +209,7 @@ def outcome_section(data: ReportData) -> str:
 def _outcome_table(data: ReportData) -> str:
     tables = {name: courses(data, name) for name in ("mean", "change", "response", "remission")}
     rows: list[list[Cell]] = []
-    for arm in data.study.arms:
+    for arm in data.study.first_arms:
         for index, time in enumerate(tables["mean"][arm.id].times_h):
             cells: list[Cell] = [(arm_label(arm.id), "keep"), visit_text(data.study, time)]
             for name, table_of_arms in tables.items():

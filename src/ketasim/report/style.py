@@ -141,14 +141,15 @@ class ArmStyle:
         return {"color": self.colour, "linestyle": style, "linewidth": width, "dash_capstyle": "butt"}
 
 
-def arm_styles(study: Study) -> dict[str, ArmStyle]:
+def arm_styles(study: Study, *, first: bool = False) -> dict[str, ArmStyle]:
     """Give each arm a style: grey for controls, hue and dash for active arms.
 
     Colour never carries an arm alone: each has its own dash too, and stands in words beside it.
+    With ``first`` only the arms to which patients are randomised at the start.
     """
     found = {}
     active = controls = 0
-    for arm in study.arms:
+    for arm in study.first_arms if first else study.arms:
         if arm.active:
             dash = _DASHES[(active + active // len(_ARMS)) % len(_DASHES)]
             found[arm.id] = ArmStyle(_ARMS[active % len(_ARMS)], dash, False)

@@ -15,7 +15,7 @@ from ketasim.errors import EvidenceError
 from ketasim.evidence import citation_text
 from ketasim.model.parameters import OWN_SOURCES
 from ketasim.trials.study import Endpoint, Observation, Study, Visit
-from ketasim.trials.study_rules import Z95
+from ketasim.trials.study.rules import Z95
 
 __all__ = [
     "SCALE_WORDS",

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 from ketasim._lazy import lazy_loader
 
 if TYPE_CHECKING:
-    from ketasim.trials.catalogue import shipped_studies
     from ketasim.trials.comparison import compare
+    from ketasim.trials.conduct.trial import Trial
     from ketasim.trials.endpoints import summarise
+    from ketasim.trials.planned.analyse import analyse
     from ketasim.trials.study import Study, study_schema
-    from ketasim.trials.study_check import check_study
-    from ketasim.trials.template import new_study_text
-    from ketasim.trials.trial import Trial
+    from ketasim.trials.study.catalogue import shipped_studies
+    from ketasim.trials.study.check import check_study
+    from ketasim.trials.study.template import new_study_text
 
 __all__ = [
     "Study",
     "Trial",
+    "analyse",
     "check_study",
     "compare",
     "new_study_text",
@@ -28,13 +30,14 @@ __all__ = [
 
 #: Where each public name lives. Scoring, which one person needs too, must not wait for study files.
 _HOMES = {
-    "ketasim.trials.catalogue": ("shipped_studies",),
+    "ketasim.trials.planned.analyse": ("analyse",),
+    "ketasim.trials.study.catalogue": ("shipped_studies",),
     "ketasim.trials.comparison": ("compare",),
     "ketasim.trials.endpoints": ("summarise",),
     "ketasim.trials.study": ("Study", "study_schema"),
-    "ketasim.trials.study_check": ("check_study",),
-    "ketasim.trials.template": ("new_study_text",),
-    "ketasim.trials.trial": ("Trial",),
+    "ketasim.trials.study.check": ("check_study",),
+    "ketasim.trials.study.template": ("new_study_text",),
+    "ketasim.trials.conduct.trial": ("Trial",),
 }
 
 # Hidden from type checkers, which would else accept any misspelt name.

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ketasim.population import SCALE_MAXIMUM
-from ketasim.trials.columns import COMPARISON
-from ketasim.trials.endpoints import baselines, remission_threshold
+from ketasim.trials.endpoints import remission_threshold
+from ketasim.trials.runs.columns import COMPARISON
+from ketasim.trials.runs.outcomes import Outcomes, statistic_of
 from ketasim.trials.study import Observation, Study
-from ketasim.trials.study_parts import RESPONSE_SHARE
+from ketasim.trials.study.parts import RESPONSE_SHARE
 
 __all__ = ["compare"]
 
@@ -26,45 +26,64 @@ class _Table:
     """Outcomes of one replicate as a person-by-time table a quantity."""
 
     study: Study
-    outcomes: pd.DataFrame
+    outcomes: Outcomes
+    replicate: int
 
-    def values(self, arms: tuple[str, ...], quantity: str, time_h: float) -> pd.Series:
-        rows = self.outcomes
-        kind = "score" if quantity in SCALE_MAXIMUM else "value"
-        rows = rows[(rows["quantity"] == quantity) & (rows["statistic"] == kind)]
-        rows = rows[rows["arm"].isin(arms) & np.isclose(rows["time_h"], time_h)]
-        return rows.set_index("subject")["value"]
+    def values(self, arms: tuple[str, ...], row: Observation, time_h: float | None = None) -> pd.Series:
+        """Values of a row's quantity at its time, or at another, counted from its origin."""
+        return self.pair(arms, row, row.time_h if time_h is None else time_h)[1]
 
-    def start(self, quantity: str) -> pd.Series:
-        return baselines(self.outcomes, quantity).droplevel(["replicate", "arm"])
+    def change(self, arms: tuple[str, ...], row: Observation) -> pd.Series:
+        start, values = self.pair(arms, row, row.time_h)
+        return values - start
 
-    def change(self, arms: tuple[str, ...], quantity: str, time_h: float) -> pd.Series:
-        values = self.values(arms, quantity, time_h)
-        return values - self.start(quantity).reindex(values.index)
+    def pair(self, arms: tuple[str, ...], row: Observation, time_h: float) -> tuple[pd.Series, pd.Series]:
+        """Values of a row's quantity at its origin and at a time counted from it, of the same persons."""
+        nobody = pd.Series(dtype="float64")
+        if (row.quantity, statistic_of(row.quantity)) not in self.outcomes.kinds():
+            return nobody, nobody
+        table = self.outcomes.matrix(row.quantity)
+        members = table.replicate == self.replicate
+        if row.origin == "entry":
+            found = table.at(time_h)
+            if found is None:
+                return nobody, nobody
+            arm, start, values = table.arm, table.entry, found
+        else:
+            phase = [item.id for item in self.study.arms if item.phase == row.origin]
+            arm, start, values = table.since(arms if row.origin == "arm" else phase, time_h)
+        members &= np.isin(arm, arms)
+        index = table.subject[members]
+        return pd.Series(start[members], index=index), pd.Series(values[members], index=index)
+
+    @property
+    def last_h(self) -> float:
+        """Last visit."""
+        return float(self.outcomes.matrix(self.study.population.baseline.scale).times_h[-1])
 
 
 Estimate = tuple[float, float]
 
 
-def compare(outcomes: pd.DataFrame, study: Study) -> pd.DataFrame:
+def compare(outcomes: Outcomes, study: Study) -> pd.DataFrame:
     """Predict every observation of a study that lies in the simulated span.
 
     Parameters
     ----------
-    outcomes : DataFrame
-        A row a person, visit and quantity.
+    outcomes : Outcomes
+        What was seen of patients.
     study : Study
         Holds the observations.
 
     Returns
     -------
     DataFrame
-        The columns of :data:`~ketasim.trials.columns.COMPARISON`. ``predicted_se`` is the
+        The columns of :data:`~ketasim.trials.runs.columns.COMPARISON`. ``predicted_se`` is the
         sampling error of the simulated groups; ``z`` is empty where no error was published.
     """
     rows = []
-    for replicate, group in outcomes.groupby("replicate"):
-        table = _Table(study, group)
+    for replicate in np.unique(outcomes.matrix(study.population.baseline.scale).replicate).tolist():
+        table = _Table(study, outcomes, replicate)
         for observation in study.observations:
             found = _predict(table, observation)
             if found is None:
@@ -98,10 +117,7 @@ def compare(outcomes: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 def _predict(table: _Table, observation: Observation) -> Estimate | None:
     # A relapse is counted over the whole course, so it needs no value at one time.
-    if (
-        observation.statistic != "relapse"
-        and table.values(observation.arms, observation.quantity, observation.time_h).empty
-    ):
+    if observation.statistic != "relapse" and table.values(observation.arms, observation).dropna().empty:
         return None
     predictor = _PREDICTORS.get(observation.statistic)
     return None if predictor is None else predictor(table, observation)
@@ -126,15 +142,15 @@ def _share(hits: pd.Series) -> Estimate:
 
 
 def _of_mean(table: _Table, row: Observation) -> Estimate:
-    return _mean(table.values(row.arms, row.quantity, row.time_h))
+    return _mean(table.values(row.arms, row))
 
 
 def _of_change(table: _Table, row: Observation) -> Estimate:
-    return _mean(table.change(row.arms, row.quantity, row.time_h))
+    return _mean(table.change(row.arms, row))
 
 
 def _of_sd(table: _Table, row: Observation) -> Estimate:
-    values = table.values(row.arms, row.quantity, row.time_h).dropna()
+    values = table.values(row.arms, row).dropna()
     n = len(values)
     if n < 2:
         return math.nan, math.nan
@@ -144,16 +160,16 @@ def _of_sd(table: _Table, row: Observation) -> Estimate:
 
 def _of_difference(table: _Table, row: Observation) -> Estimate:
     mean, error = _of_change(table, row)
-    other, other_error = _mean(table.change((row.comparator or "",), row.quantity, row.time_h))
+    other, other_error = _mean(table.change((row.comparator or "",), row))
     return mean - other, math.hypot(error, other_error)
 
 
 def _of_ratio(table: _Table, row: Observation) -> Estimate:
     mean, error = _of_mean(table, row)
     if row.comparator:
-        other, other_error = _mean(table.values((row.comparator,), row.quantity, row.time_h))
+        other, other_error = _mean(table.values((row.comparator,), row))
     else:
-        other, other_error = _mean(table.start(row.quantity))
+        other, other_error = _mean(table.pair(row.arms, row, row.time_h)[0])
     if other == 0.0:
         return math.nan, math.nan
     # The error of a quotient of independent means, written so that a mean of 0 has one too.
@@ -170,8 +186,7 @@ def _of_direction(table: _Table, row: Observation) -> Estimate:
 
 
 def _responded(table: _Table, row: Observation, time_h: float) -> pd.Series:
-    values = table.values(row.arms, row.quantity, time_h)
-    start = table.start(row.quantity).reindex(values.index)
+    start, values = table.pair(row.arms, row, time_h)
     # Who has no score is not counted, neither as well nor as ill.
     known = values.notna() & start.notna()
     return (values <= (1 - RESPONSE_SHARE) * start)[known]
@@ -183,7 +198,7 @@ def _of_response(table: _Table, row: Observation) -> Estimate:
 
 def _remitted(table: _Table, row: Observation, time_h: float) -> pd.Series:
     threshold = remission_threshold(table.study, row.quantity)
-    return table.values(row.arms, row.quantity, time_h).dropna() <= threshold
+    return table.values(row.arms, row, time_h).dropna() <= threshold
 
 
 def _of_remission(table: _Table, row: Observation) -> Estimate:
@@ -199,13 +214,12 @@ def _of_relapse(table: _Table, row: Observation) -> Estimate | None:
     at_start = well(table, row, relapse.after_h)
     members = at_start.index[at_start]
     visits = [time for time in table.study.times_h if relapse.after_h < time <= row.time_h]
-    if len(members) == 0 or not visits or row.time_h > table.outcomes["time_h"].max() + 1e-9:
+    if len(members) == 0 or not visits or row.time_h > table.last_h + 1e-9:
         return None
     run = pd.Series(0, index=members)
     relapsed = pd.Series(False, index=members)
     for time_h in visits:
-        scores = table.values(row.arms, row.quantity, time_h).reindex(members)
-        starts = table.start(row.quantity).reindex(members)
+        starts, scores = (part.reindex(members) for part in table.pair(row.arms, row, time_h))
         bad = pd.Series(
             [relapse.met(score, start) for score, start in zip(scores, starts, strict=True)], index=members
         )

@@ -2,122 +2,156 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ketasim.errors import StudyError
-from ketasim.population import SCALE_MAXIMUM
-from ketasim.trials.columns import CONTRASTS, ENDPOINTS
+from ketasim.trials.runs.columns import CONTRASTS, ENDPOINTS
+from ketasim.trials.runs.outcomes import Outcomes, statistic_of
+from ketasim.trials.scoring.scales import SCALES
 from ketasim.trials.study import Arm, Study
-from ketasim.trials.study_parts import RESPONSE_SHARE
+from ketasim.trials.study.parts import RESPONSE_SHARE
 
 __all__ = ["baselines", "contrasts", "control_of", "remission_threshold", "summarise"]
 
-_DEFAULT_REMISSION = {"madrs": 10.0, "hamd17": 7.0}
+FloatArray = npt.NDArray[np.float64]
 
 
 def remission_threshold(study: Study, scale: str) -> float:
-    """Largest total that counts as remission on a scale: the study's own, or the usual one."""
+    """Largest total that counts as remission on a scale: the study's own, the usual one, or NaN."""
     own = study.setting.remission
     if own is not None and own.scale == scale:
         return own.threshold
-    return _DEFAULT_REMISSION[scale]
+    usual = SCALES[scale].remission
+    return math.nan if usual is None else usual
 
 
 def baselines(outcomes: pd.DataFrame, quantity: str) -> pd.Series:
     """Each person's value at entry (time 0); indexed by replicate, arm and subject."""
     rows = outcomes[(outcomes["quantity"] == quantity) & (outcomes["time_h"] == 0.0)]
-    rows = rows[rows["statistic"] == ("score" if quantity in SCALE_MAXIMUM else "value")]
+    rows = rows[rows["statistic"] == statistic_of(quantity)]
     return rows.set_index(["replicate", "arm", "subject"])["value"]
 
 
-def summarise(outcomes: pd.DataFrame, study: Study) -> pd.DataFrame:
+def summarise(outcomes: Outcomes, study: Study) -> pd.DataFrame:
     """Summarise outcomes by arm, visit and quantity.
 
     Parameters
     ----------
-    outcomes : DataFrame
-        A row a person, visit and quantity.
+    outcomes : Outcomes
+        What was seen of patients.
     study : Study
         The design; gives the remission threshold.
 
     Returns
     -------
     DataFrame
-        The columns of :data:`~ketasim.trials.columns.ENDPOINTS`. ``change_*``, ``response``
-        and ``remission`` are empty where they have no meaning.
+        The columns of :data:`~ketasim.trials.runs.columns.ENDPOINTS`, by the arm to which patients were
+        randomised. ``change_*``, ``response`` and ``remission`` are empty where they have no meaning.
     """
-    order = {arm.id: position for position, arm in enumerate(study.arms)}
-    at_entry = {str(name): baselines(outcomes, str(name)) for name in outcomes["quantity"].unique()}
     rows = []
-    keys = ["replicate", "arm", "quantity", "time_h"]
-    for (replicate, arm, quantity, time_h), group in outcomes.groupby(keys, sort=True, observed=True):
-        values = group.set_index(["replicate", "arm", "subject"])["value"]
-        values = values.dropna()
-        start = at_entry[str(quantity)].reindex(values.index)
-        change = (values - start).dropna()
-        row = {
-            "study": study.id,
-            "replicate": replicate,
-            "arm": arm,
-            "quantity": quantity,
-            "time_h": time_h,
-            "unit": group["unit"].iloc[0],
-            "n": len(values),
-            "mean": values.mean(),
-            "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
-            "change_mean": change.mean() if len(change) else np.nan,
-            "change_sd": change.std(ddof=1) if len(change) > 1 else np.nan,
-            "response": np.nan,
-            "remission": np.nan,
-        }
-        row["se"] = row["sd"] / np.sqrt(row["n"]) if len(values) > 1 else np.nan
-        if quantity in SCALE_MAXIMUM and len(change):
-            row["response"] = float((values <= (1 - RESPONSE_SHARE) * start)[change.index].mean())
-            row["remission"] = float((values <= remission_threshold(study, str(quantity))).mean())
-        rows.append(row)
+    units = outcomes.units()
+    for quantity in sorted({name for name, kind in outcomes.kinds() if kind == statistic_of(name)}):
+        table = outcomes.matrix(quantity)
+        for replicate in np.unique(table.replicate).tolist():
+            for arm in study.first_arms:
+                members = (table.replicate == replicate) & (table.arm == arm.id)
+                if not members.any():
+                    continue
+                for place, time_h in enumerate(table.times_h.tolist()):
+                    about = {
+                        "study": study.id,
+                        "replicate": replicate,
+                        "arm": arm.id,
+                        "quantity": quantity,
+                        "time_h": time_h,
+                        "unit": units[quantity],
+                    }
+                    found = _summary(
+                        table.values[members, place],
+                        table.entry[members],
+                        remission_threshold(study, quantity) if quantity in SCALES else None,
+                    )
+                    rows.append(about | found)
     frame = pd.DataFrame(rows, columns=list(ENDPOINTS))
-    frame["_order"] = frame["arm"].map(order)
+    frame["_order"] = frame["arm"].map({arm.id: position for position, arm in enumerate(study.arms)})
     frame = frame.sort_values(["replicate", "quantity", "_order", "time_h"], kind="stable")
     return frame.drop(columns="_order").reset_index(drop=True)
 
 
-def contrasts(outcomes: pd.DataFrame, study: Study) -> pd.DataFrame:
+def _summary(values: FloatArray, start: FloatArray, remission: float | None) -> dict[str, float]:
+    """Mean, spread, change and rates of one arm at one visit."""
+    known = ~np.isnan(values)
+    values, start = values[known], start[known]
+    change = (values - start)[~np.isnan(start)]
+    n = len(values)
+    found = {
+        "n": n,
+        "mean": values.mean() if n else np.nan,
+        "sd": values.std(ddof=1) if n > 1 else np.nan,
+        "change_mean": change.mean() if len(change) else np.nan,
+        "change_sd": change.std(ddof=1) if len(change) > 1 else np.nan,
+        "response": np.nan,
+        "remission": np.nan,
+    }
+    found["se"] = found["sd"] / np.sqrt(n) if n > 1 else np.nan
+    if remission is not None and len(change):
+        both = ~np.isnan(start)
+        found["response"] = (values <= (1 - RESPONSE_SHARE) * start)[both].mean()
+        if not math.isnan(remission):
+            found["remission"] = (values <= remission).mean()
+    return found
+
+
+def contrasts(outcomes: Outcomes, study: Study) -> pd.DataFrame:
     """Split each contrast of an active arm against its control.
 
-    The drug part is severity minus the same persons' with dose zero and the same stress
-    path. The expectancy part is the difference in the points that placebo and belief take.
+    The drug part is severity minus the same persons' with dose zero and the same stress path,
+    in the arm less that in its control, which may have a drug of its own. The expectancy part is the
+    difference in the points that placebo and belief take.
     Chance is what is left: who was drawn into which arm, life stress, the raters.
 
     Returns
     -------
     DataFrame
-        The columns of :data:`~ketasim.trials.columns.CONTRASTS`; empty without a control.
+        The columns of :data:`~ketasim.trials.runs.columns.CONTRASTS`; empty without a control, or where
+        patients with dose zero were not simulated.
     """
     scale = study.population.baseline.scale
-    if all(arm.active for arm in study.arms) or scale != "madrs":
+    first = study.first_arms
+    known = {name for name, _ in outcomes.kinds()}
+    if all(arm.active for arm in first) or scale != "madrs" or "severity_without_drug" not in known:
         return pd.DataFrame(columns=list(CONTRASTS))
-    start = baselines(outcomes, scale)
-    index = ["replicate", "arm", "subject", "time_h"]
-    wide = outcomes.pivot_table(index=index, columns="quantity", values="value", observed=True).reset_index()
-    wide = wide[wide["time_h"] > 0.0]
-    people = pd.MultiIndex.from_frame(wide[["replicate", "arm", "subject"]])
-    wide["change"] = wide[scale] - start.reindex(people).to_numpy()
-    wide["drug"] = wide["severity"] - wide["severity_without_drug"]
-    keys = ["replicate", "arm", "time_h"]
-    mean = wide.groupby(keys, observed=True)[["change", "drug", "placebo"]].mean().reset_index()
-    controls = {arm.id: control_of(study, arm).id for arm in study.arms if arm.active}
-    active = mean[mean["arm"].isin(controls)].assign(comparator=lambda rows: rows["arm"].map(controls))
-    other = mean.rename(columns={"arm": "comparator"})
-    frame = active.merge(other, on=["replicate", "comparator", "time_h"], suffixes=("", "_control"))
-    frame["contrast"] = frame["change"] - frame["change_control"]
-    frame["drug_part"] = frame["drug"]
-    frame["expectancy_part"] = frame["placebo_control"] - frame["placebo"]
-    frame["chance"] = frame["contrast"] - frame["drug_part"] - frame["expectancy_part"]
-    frame["study"], frame["quantity"], frame["unit"] = study.id, scale, "points"
-    frame["_order"] = frame["arm"].map({arm.id: position for position, arm in enumerate(study.arms)})
-    frame = frame.sort_values(["replicate", "_order", "time_h"], kind="stable")
-    return frame[list(CONTRASTS)].reset_index(drop=True)
+    score, placebo = outcomes.matrix(scale), outcomes.matrix("placebo")
+    change = score.values - score.entry[:, None]
+    drug = outcomes.matrix("severity").values - outcomes.matrix("severity_without_drug").values
+    rows = []
+    for replicate in np.unique(score.replicate).tolist():
+        for arm in first:
+            if not arm.active:
+                continue
+            control = control_of(study, arm)
+            one, other = ((score.replicate == replicate) & (score.arm == item.id) for item in (arm, control))
+            for place, time_h in enumerate(score.times_h.tolist()):
+                if time_h <= 0.0:
+                    continue
+                contrast = _mean(change[one, place]) - _mean(change[other, place])
+                drug_part = _mean(drug[one, place]) - _mean(drug[other, place])
+                expectancy = _mean(placebo.values[other, place]) - _mean(placebo.values[one, place])
+                rows.append(
+                    (study.id, replicate, arm.id, control.id, scale, time_h, "points", contrast, drug_part,
+                     expectancy, contrast - drug_part - expectancy)
+                )  # fmt: skip
+    return pd.DataFrame(rows, columns=list(CONTRASTS))
+
+
+def _mean(values: FloatArray) -> float:
+    """Mean of those that are there; NaN if none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else math.nan
 
 
 def control_of(study: Study, arm: Arm) -> Arm:
@@ -128,7 +162,7 @@ def control_of(study: Study, arm: Arm) -> Arm:
     StudyError
         If every arm of the study is active.
     """
-    controls = [other for other in study.arms if not other.active]
+    controls = [other for other in study.first_arms if not other.active]
     if not controls:
         raise StudyError(f"{study.id}: no arm goes without ketamine, so arm {arm.id!r} has no control.")
     times = [dose.start_h for dose in arm.dosing.doses]

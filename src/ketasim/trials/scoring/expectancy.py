@@ -1,0 +1,347 @@
+"""What a rater writes down: the biology's read-out, placebo, expectancy and error.
+
+Placebo and expectancy divide the odds of the score, so that they meet the same
+ceiling as the biology; nothing here flows back into it. Section 11b of the design.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ketasim.dosing import Regimen
+from ketasim.errors import StudyError, unknown_name
+from ketasim.trials.scoring.parameters import ScoringParameters, Setting, load_scoring_parameters
+
+__all__ = [
+    "Expectation",
+    "Relief",
+    "ScoringParameters",
+    "Setting",
+    "belief",
+    "believed",
+    "error_sd",
+    "expectation",
+    "load_scoring_parameters",
+    "placebo",
+    "relief",
+    "score",
+    "visit_starts",
+]
+
+Array = NDArray[np.float64]
+
+
+def visit_starts(dose_times_h: ArrayLike, gap_h: float) -> Array:
+    """Times at which a treatment visit begins: doses closer than a gap belong to one visit.
+
+    Two halves of one infusion, or the devices of one nasal dose, are one visit.
+
+    Parameters
+    ----------
+    dose_times_h : array_like
+        Times of the doses, of placebo too, in hours.
+    gap_h : float
+        A dose less than this after the visit's first one belongs to the visit.
+
+    Returns
+    -------
+    ndarray
+        In order of time.
+    """
+    starts: list[float] = []
+    for time in sorted(np.asarray(dose_times_h, dtype=np.float64).ravel().tolist()):
+        if not starts or time - starts[-1] >= gap_h:
+            starts.append(time)
+    return np.array(starts, dtype=np.float64)
+
+
+def belief(
+    time_h: ArrayLike,
+    felt_effect: ArrayLike,
+    dose_times_h: ArrayLike,
+    setting: Setting,
+    parameters: ScoringParameters,
+) -> Array:
+    """Belief of having got the drug.
+
+    Parameters
+    ----------
+    time_h : array_like, shape (times,)
+        Increasing, in hours; dense enough to catch the peak of what is felt.
+    felt_effect : array_like, shape (..., times)
+        What is felt of the dose, 0 to 1, from the chain.
+    dose_times_h : array_like
+        Times of the doses, of placebo too.
+    setting : Setting
+        Circumstances of the arm.
+    parameters : ScoringParameters
+        Numbers of the scoring layer.
+
+    Returns
+    -------
+    ndarray, shape (..., times)
+        From 0 to 1. It is the chance by design until the first dose, then
+        ``(1 - w) allocation + w d`` with ``d`` the largest felt effect since the first
+        dose, at least the floor. Masked, it stays; open, it is 1.
+
+    Raises
+    ------
+    StudyError
+        If the times do not increase or the shapes differ.
+
+    Notes
+    -----
+    Form of the feasibility fit (2026). Masking acts on what is felt, never on biology.
+    """
+    time = _times(time_h)
+    felt = np.asarray(felt_effect, dtype=np.float64)
+    if felt.shape[-1:] != time.shape:
+        raise StudyError(
+            f"felt effect has shape {felt.shape}, but there are {time.size} times; "
+            "its last axis must be the times."
+        )
+    doses = np.asarray(dose_times_h, dtype=np.float64).ravel()
+    first = doses.min() if doses.size else np.inf
+    since = np.where(time >= first, np.clip(felt, 0.0, 1.0), 0.0)
+    return believed(np.maximum.accumulate(since, axis=-1), time > first, setting, parameters)
+
+
+def believed(
+    strongest: ArrayLike, begun: ArrayLike, setting: Setting, parameters: ScoringParameters
+) -> Array:
+    """Belief of having got the drug, from the strongest effect felt so far.
+
+    Parameters
+    ----------
+    strongest : array_like
+        Largest felt effect since the first dose, 0 to 1.
+    begun : array_like of bool
+        Whether a dose was given; until then belief is the chance by design.
+    setting, parameters
+        As for :func:`belief`.
+
+    Returns
+    -------
+    ndarray
+        From 0 to 1, in the shape of both arrays together.
+    """
+    weight = parameters.belief_felt_weight
+    felt = np.maximum(strongest, parameters.belief_felt_floor)
+    moved = np.where(begun, (1.0 - weight) * setting.allocation + weight * felt, setting.allocation)
+    blind = setting.masked * setting.allocation + (1.0 - setting.masked) * moved
+    return np.asarray(setting.open_label + (1.0 - setting.open_label) * blind, dtype=np.float64)
+
+
+class Relief(NamedTuple):
+    """What placebo and expectancy take from the logit of a score.
+
+    Parameters
+    ----------
+    acute : ndarray
+        Part that comes and goes with a treatment visit.
+    slow : ndarray
+        Part that lasts: belief, care in hospital, contact with a new drug.
+    """
+
+    acute: Array
+    slow: Array
+
+    @property
+    def total(self) -> Array:
+        """Both parts together."""
+        return self.acute + self.slow
+
+
+def relief(
+    time_h: ArrayLike,
+    dose_times_h: ArrayLike,
+    trust: ArrayLike,
+    setting: Setting,
+    parameters: ScoringParameters,
+    person_factor: ArrayLike = 1.0,
+    contact_from_h: float = 0.0,
+) -> Relief:
+    """Relief of a score through placebo and expectancy, on the logit scale.
+
+    Parameters
+    ----------
+    time_h : array_like, shape (times,)
+        Increasing, in hours; 0 is the first dose of the trial.
+    dose_times_h : array_like
+        Times of the doses, of placebo too.
+    trust : array_like, shape (..., times)
+        Belief of having got the drug, from :func:`belief`.
+    setting, parameters
+        Circumstances of the arm and numbers of the layer.
+    person_factor : array_like, shape (...)
+        Each person's factor on all terms.
+    contact_from_h : float
+        When the new oral drug, with its contacts, was begun.
+
+    Returns
+    -------
+    Relief
+        Two arrays of shape (..., times), from 0 upwards; exactly 0 without placebo terms.
+
+    Raises
+    ------
+    StudyError
+        If the times do not increase.
+
+    Notes
+    -----
+    With ``A = g b a pulse(t)`` and ``S = g (b s u(t) + inpatient + contact)``, the odds of
+    the score are divided by ``1 + A + S``: slow is ``log(1 + S)``, acute is the rest. The
+    sum under one logarithm is the saturating read-out of summed drives of the feasibility
+    fit (2026); added up on the logit scale, open-label relief came out twice too large.
+    """
+    time = _times(time_h)
+    p = parameters
+    visits = visit_starts(dose_times_h, p.visit_gap)
+    gain = np.asarray(person_factor, dtype=np.float64)[..., None] * p.placebo_gain * setting.expectancy
+    faith = np.asarray(trust, dtype=np.float64)
+    acute = gain * faith * p.placebo_acute * _pulse(time, visits, p)
+    lasting = p.placebo_slow * _rise(time - visits[0], p.placebo_slow_rise) if visits.size else 0.0
+    care = setting.inpatient * p.care_inpatient * _rise(time, p.care_inpatient_rise)
+    since = time - contact_from_h
+    contact = setting.new_antidepressant * p.contact_new_drug * _rise(since, p.contact_new_drug_rise)
+    slow = gain * (faith * lasting + care + contact)
+    return Relief(np.log1p(acute / (1.0 + slow)), np.log1p(slow))
+
+
+def _rise(elapsed: Array, constant: float) -> Array:
+    return -np.expm1(-np.maximum(elapsed, 0.0) / constant)
+
+
+def _pulse(time: Array, visits: Array, p: ScoringParameters) -> Array:
+    """Acute expectancy per visit: the largest of the visits' pulses, so that visits do not add up."""
+    pulse = np.zeros_like(time)
+    for visit in visits:
+        elapsed = np.maximum(time - visit, 0.0)
+        one = _rise(elapsed, p.placebo_acute_rise) * np.exp(-elapsed / p.placebo_acute_decay)
+        pulse = np.maximum(pulse, one)
+    return pulse
+
+
+def _times(time_h: ArrayLike) -> Array:
+    time = np.asarray(time_h, dtype=np.float64)
+    if time.ndim != 1 or not np.isfinite(time).all() or (np.diff(time) <= 0.0).any():
+        raise StudyError("scoring: the times must be one finite, increasing sequence, in hours.")
+    return time
+
+
+def placebo(unscored: ArrayLike, total_relief: ArrayLike, scale_maximum: float = 60.0) -> Array:
+    """Points that placebo and expectancy take from a total.
+
+    Parameters
+    ----------
+    unscored : array_like
+        The biology's read-out, in points.
+    total_relief : array_like
+        On the logit scale, same shape or one that broadcasts.
+    scale_maximum : float
+        Highest total of the scale: 60 for MADRS, 52 for HAM-D 17.
+
+    Returns
+    -------
+    ndarray
+        ``m - M expit(logit(m / M) - relief)``, written without the logit so that it
+        holds at both ends of the scale; exactly 0 where relief is.
+    """
+    total = np.clip(np.asarray(unscored, dtype=np.float64), 0.0, scale_maximum)
+    left = np.exp(-np.asarray(total_relief, dtype=np.float64))
+    rest = scale_maximum - total
+    # A total at the very top has no rest and so no relief; its denominator is never 0 for a finite relief.
+    return np.asarray(total * rest * (1.0 - left) / (total * left + rest), dtype=np.float64)
+
+
+class Expectation(NamedTuple):
+    """What a person believes, and what that takes from a MADRS.
+
+    Parameters
+    ----------
+    belief : ndarray
+        Belief of having got the drug.
+    relief : ndarray
+        Placebo and expectancy on the logit scale.
+    placebo : ndarray
+        The same in MADRS points.
+    """
+
+    belief: Array
+    relief: Array
+    placebo: Array
+
+
+def expectation(
+    time_h: ArrayLike,
+    quantities: Mapping[str, Array],
+    regimen: Regimen,
+    setting: Setting,
+    parameters: ScoringParameters,
+    person_factor: float = 1.0,
+) -> Expectation:
+    """Belief, relief and placebo points of one person along his time courses.
+
+    Parameters
+    ----------
+    time_h : array_like, shape (times,)
+        Hours.
+    quantities : mapping of str to ndarray, shape (times,)
+        The chain's courses; ``felt_effect`` and ``madrs`` are used.
+    regimen : Regimen
+        His doses, of placebo too.
+    setting, parameters, person_factor
+        As for :func:`belief` and :func:`relief`.
+    """
+    doses = [dose.start_h for dose in regimen.doses]
+    trust = belief(time_h, quantities["felt_effect"], doses, setting, parameters)
+    total = relief(time_h, doses, trust, setting, parameters, person_factor).total
+    return Expectation(trust, total, placebo(quantities["madrs"], total))
+
+
+def score(
+    unscored: ArrayLike,
+    total_relief: ArrayLike,
+    error: ArrayLike = 0.0,
+    scale_maximum: float = 60.0,
+) -> Array:
+    """Total that a rater writes down.
+
+    Parameters
+    ----------
+    unscored : array_like
+        The biology's read-out, in points.
+    total_relief : array_like
+        On the logit scale; ``Relief.total``.
+    error : array_like
+        Occasion and rater error, in points; their SD is :func:`error_sd`.
+    scale_maximum : float
+        Highest total of the scale.
+
+    Returns
+    -------
+    ndarray
+        Between 0 and ``scale_maximum``.
+    """
+    seen = np.asarray(unscored, dtype=np.float64) - placebo(unscored, total_relief, scale_maximum)
+    return np.asarray(np.clip(seen + np.asarray(error), 0.0, scale_maximum), dtype=np.float64)
+
+
+def error_sd(parameters: ScoringParameters, scale: str = "madrs") -> float:
+    """SD of occasion and rater error together, in points of ``madrs`` or ``hamd17``.
+
+    Raises
+    ------
+    StudyError
+        If the scale is unknown.
+    """
+    ratio = {"madrs": 1.0, "hamd17": parameters.hamd17_error_ratio}
+    if scale not in ratio:
+        raise StudyError(unknown_name("scale", scale, ratio))
+    return ratio[scale] * math.hypot(parameters.occasion_error, parameters.rater_error)
