@@ -28,6 +28,8 @@ __all__ = ["main"]
 
 _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parent
+#: One infusion, five visits in four weeks, drop-out.
+_MONTH = str(_HERE / "month.yaml")
 #: How often the memory of the process tree is read, in s.
 _INTERVAL_S = 0.25
 #: Versions of solvers have nothing to do with these numbers.
@@ -64,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--replicates", type=int, default=10_000, help="with ANCOVA (%(default)s)")
     parser.add_argument("--mmrm-replicates", type=int, default=500, help="with MMRM (%(default)s)")
-    parser.add_argument("--study", default="fedgchin2019", help="of the large trial (%(default)s)")
-    parser.add_argument("--small-study", default="murrough2013", help="of the replicates (%(default)s)")
+    parser.add_argument("--study", default=_MONTH, help="of the large trial (%(default)s)")
+    parser.add_argument("--small-study", default=_MONTH, help="of the replicates (%(default)s)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (%(default)s)")
     parser.add_argument("--only", choices=tuple(_TITLES), action="append", help="this part alone; repeatable")
     parser.add_argument("--out", type=Path, default=_HERE, help="folder for the results")
