@@ -18,6 +18,7 @@ from ketasim.population import (
     People,
     PopulationSpec,
     Variability,
+    draw_fitted_sets,
     draw_parameter_sets,
     draw_people,
     load_effects,
@@ -26,7 +27,7 @@ from ketasim.population import (
     typical_people,
 )
 from ketasim.population import effects as effects_module
-from ketasim.population.uncertainty import uncertain_parameters
+from ketasim.population.uncertainty import load_fit_covariance, uncertain_parameters
 
 TABLE = load_parameters()
 SPEC = PopulationSpec(33.0, 5.0, table="clinic", fractions={"ancestry_asian": 0.3, "ancestry_japanese": 0.3})
@@ -248,3 +249,36 @@ def test_a_persons_own_parameters_can_be_set_up_in_the_chain() -> None:
     assert Simulator(chain, 1e-6).chain is chain
     columns = parameter_columns(crowd(), TABLE)
     assert set(columns) <= set(chain.parameters)
+
+
+def test_fitted_sets_move_together_as_the_fit_says() -> None:
+    names, covariance = load_fit_covariance()
+    sets = draw_fitted_sets(TABLE, 800, 5)
+    logs = np.log([[own[name].value / TABLE[name].value for name in names] for own in sets])
+    scale = np.sqrt(np.diag(covariance))
+    # Only parameters that their ranges hardly cut: there the spread is that of the fit.
+    room = [
+        min(np.log(TABLE[name].high / TABLE[name].value), np.log(TABLE[name].value / TABLE[name].low))
+        for name in names
+    ]
+    free = np.flatnonzero(np.array(room) > 2.5 * scale)
+    assert len(free) >= 5
+    # Four standard errors of an SD of 800; the cut takes 1 % of it at most.
+    assert logs[:, free].std(axis=0) == pytest.approx(scale[free], rel=4 / 1600**0.5 + 0.01)
+    found = np.corrcoef(logs[:, free].T)
+    expected = covariance[np.ix_(free, free)] / np.outer(scale[free], scale[free])
+    assert np.abs(expected[~np.eye(len(free), dtype=bool)]).max() > 0.2
+    assert np.abs(found - expected).max() < 4.5 / 800**0.5
+    for own in sets[:50]:
+        assert all(TABLE[name].low <= own[name].value <= TABLE[name].high for name in names)
+
+
+def test_fitted_sets_leave_the_rest_alone_and_do_not_depend_on_their_number() -> None:
+    names, _ = load_fit_covariance()
+    short, long = draw_fitted_sets(TABLE, 2, 5), draw_fitted_sets(TABLE, 3, 5)
+    for name in TABLE:
+        assert [own[name].value for own in short] == [own[name].value for own in long[:2]]
+        if name not in names:
+            assert short[0][name].value == TABLE[name].value
+    with pytest.raises(StudyError, match="n -1 is negative"):
+        draw_fitted_sets(TABLE, -1, 5)

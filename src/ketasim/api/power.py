@@ -22,7 +22,7 @@ from ketasim.design.usable import usable_rows
 from ketasim.design.what_if import WhatIf, changed, parse_what_if
 from ketasim.errors import ModelError, StudyError, unknown_name
 from ketasim.model.parameters import ParameterSet, load_parameters, read_overrides
-from ketasim.population import draw_parameter_sets
+from ketasim.population import draw_fitted_sets
 from ketasim.trials import Study
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def _draws(
     """Parameter sets for assurance; never more than there are replicates."""
     if sets is None or isinstance(sets, int):
         count = min(_SETS if sets is None else sets, replicates)
-        return [base] if count == 1 else draw_parameter_sets(base, count, seed)
+        return [base] if count == 1 else draw_fitted_sets(base, count, seed)
     if not sets:
         raise ModelError("sets: there are no parameter sets; give one or more.")
     return list(sets)[:replicates]
@@ -338,11 +338,8 @@ def _notes(question: Question, kind: str) -> list[str]:
             "Assurance is power over the differences between studies, with the typical values of the model."
             if count == 1
             else f"Assurance is the mean power over {count} sets of parameters and over the differences "
-            "between studies. Sets that are drawn here vary each uncertain parameter by itself over the "
-            "range of its "
-            "table: they are not a fit to trials, which would tie parameters together, and the effect that "
-            "they "
-            "give may lie far from that of the typical values."
+            "between studies. Sets that are drawn here vary the fitted biology together, as its targets "
+            "leave it open on a normal approximation; what is not fitted to the targets does not vary."
         )
     if kind == "null":
         found.append(

@@ -280,6 +280,8 @@ def _write_all(folder: RunFolder, result: TrialResult, progress: Progress) -> No
     if result.is_large:
         return
     folder.write_table("contrasts", result.contrasts)
+    folder.write_table("incidence", result.incidence)
+    folder.write_table("blinding", result.blinding)
     progress("typical patients", 0, 1)
     result.trajectories.to_netcdf(folder.path / "trajectories.nc", engine="scipy")
     progress("typical patients", 1, 1)

@@ -14,12 +14,14 @@ from ketasim.model.parameters import ParameterSet
 from ketasim.report import ReportData, write_report
 from ketasim.trials import Study, compare, summarise
 from ketasim.trials.conduct.typical import typical_trajectories
-from ketasim.trials.endpoints import contrasts
+from ketasim.trials.endpoints import compared_with, contrasts
+from ketasim.trials.harms.incidence import incidence_table
 from ketasim.trials.influence import influence
 from ketasim.trials.planned.analyse import analyse
 from ketasim.trials.runs.folder import versions
 from ketasim.trials.runs.outcomes import Outcomes
 from ketasim.trials.runs.workers import TrialPlan
+from ketasim.trials.scoring.blinding import blinding_table
 
 __all__ = ["LARGE", "TrialResult"]
 
@@ -96,6 +98,16 @@ class TrialResult:
     def analyses(self) -> pd.DataFrame:
         """A row a replicate, planned analysis and contrast."""
         return analyse(self.recorded, self.patients, self.events, self.study, seed=self.seed)
+
+    @cached_property
+    def incidence(self) -> pd.DataFrame:
+        """Adverse events by arm, compared with the control."""
+        return incidence_table(self.events, self.patients, comparator=compared_with(self.study))
+
+    @cached_property
+    def blinding(self) -> pd.DataFrame:
+        """What people guessed, by arm, and how well the blinding held."""
+        return blinding_table(self.patients, self.study)
 
     @cached_property
     def contrasts(self) -> pd.DataFrame:

@@ -14,13 +14,16 @@ from ketasim.errors import ModelError, unknown_name
 
 __all__ = ["calibrate_model"]
 
-#: What can be fitted: the way from dose to plasma, the biology given that, the scoring layer given both.
-_LAYERS = ("pharmacokinetics", "biology", "scoring")
+#: What can be fitted: the way from dose to plasma, the biology given that, the scoring layer given both; and
+#: how far the targets leave the fitted biology open.
+_LAYERS = ("pharmacokinetics", "biology", "scoring", "uncertainty")
 _MAX_STEPS = 25
 
 
 def calibrate_model(
-    layer: Annotated[str, typer.Argument(metavar="LAYER", help="pharmacokinetics, biology or scoring.")],
+    layer: Annotated[
+        str, typer.Argument(metavar="LAYER", help="pharmacokinetics, biology, scoring, uncertainty.")
+    ],
     write: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Put the values into the parameter tables of this folder."),
@@ -45,6 +48,9 @@ def calibrate_model(
         return
     if without:
         raise ModelError(f"--without {without}: only the fit of the pharmacokinetics leaves rows out.")
+    if layer == "uncertainty":
+        _uncertainty(write, processes)
+        return
     with watching("fitting") as watcher:
         if layer == "biology":
             result = calibrate(
@@ -71,6 +77,25 @@ def calibrate_model(
     if write is not None:
         write_values(result, write)
         screen.print(f"Written to the tables in {write}.")
+
+
+def _uncertainty(write: Path | None, workers: int) -> None:
+    """Tell how far each fitted parameter was narrowed at the shipped values, and write the covariance."""
+    from ketasim.inference.calibration import INFORMED
+    from ketasim.inference.uncertainty import fit_covariance, write_covariance
+
+    with watching("derivatives") as watcher:
+        found = fit_covariance(
+            workers=workers, progress=lambda done, total: watcher("parameters", done, total)
+        )
+    values = [
+        (name, f"{share:.2f}", "narrowed" if share <= INFORMED else "as wide as its prior, or nearly")
+        for name, share in zip(found.names, found.shrinkage, strict=True)
+    ]
+    screen = output()
+    screen.print(plain_table(("parameter", "posterior/prior SD", "reading"), values))
+    if write is not None:
+        screen.print(f"Written to {write_covariance(found, write)}.")
 
 
 def _kinetics(write: Path | None, workers: int, without: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -27,7 +27,19 @@ from ketasim.model.parameters import ParameterSet, load_parameters
 from ketasim.model.simulator import Simulator
 from ketasim.trials.study.rules import Z95
 
-__all__ = ["FREE", "INFORMED", "Calibration", "calibrate", "prior", "shrinkage", "write_values"]
+__all__ = [
+    "FREE",
+    "INFORMED",
+    "UNSOLVED",
+    "Calibration",
+    "calibrate",
+    "prepare",
+    "prior",
+    "residuals_at",
+    "shrinkage",
+    "slopes",
+    "write_values",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -83,9 +95,12 @@ FREE = (
 #: Width of a 95 % range in standard deviations.
 _WIDTH = 2.0 * Z95
 _STEP = 1e-2
+#: A slope beyond this is no slope.
+_STEEPEST = 1e4
 #: Accuracy of the runs; their noise must stay far below what a step changes.
 _RTOL = 1e-4
-_BAD = 30.0
+#: Each residual where the model cannot be solved.
+UNSOLVED = 30.0
 #: What an earlier fit has left at the end of a note.
 _FIT_NOTE = re.compile(r"(?:^|\s*\|\s*)fit: posterior SD .*$")
 
@@ -183,21 +198,19 @@ def calibrate(
     names = tuple(names)
     centre, sd = prior(base, names)
     start = (np.log([base[name].value for name in names]) - centre) / sd
-    with ProcessPoolExecutor(workers, initializer=_prepare, initargs=(base, names)) as pool:
+    with ProcessPoolExecutor(workers, initializer=prepare, initargs=(base, names)) as pool:
         count = [0]
 
         def residuals(z: FloatArray) -> FloatArray:
-            found = np.concatenate([pool.submit(_misses, z).result(), z])
+            found = np.concatenate([pool.submit(residuals_at, z).result(), z])
             return np.asarray(found, dtype=np.float64)
 
         def jacobian(z: FloatArray) -> FloatArray:
-            points = [z] + [z + _STEP * unit for unit in np.eye(len(z))]
-            rows = list(pool.map(_misses, points))
-            columns = np.array([(row - rows[0]) / _STEP for row in rows[1:]]).T
-            columns[~np.isfinite(columns) | (np.abs(columns) > 1e4)] = 0.0
+            here = np.asarray(pool.submit(residuals_at, z).result())
+            columns = slopes(pool, z, here)
             count[0] += 1
             values = dict(zip(names, np.exp(centre + sd * z).tolist(), strict=True))
-            progress(count[0], 0.5 * float(rows[0] @ rows[0] + z @ z), values)
+            progress(count[0], 0.5 * float(here @ here + z @ z), values)
             return np.vstack([columns, np.eye(len(z))])
 
         fit = least_squares(residuals, start, jac=jacobian, max_nfev=max_steps, xtol=1e-3, ftol=1e-3)
@@ -206,6 +219,24 @@ def calibrate(
         misses = residuals(fit.x)[: len(targets)]
     reached = np.array([t.value + m * t.sd for t, m in zip(targets, misses, strict=True)])
     return Calibration(names, np.exp(centre + sd * fit.x), posterior, targets, reached, float(fit.cost))
+
+
+def slopes(
+    pool: Executor, z: FloatArray, here: FloatArray, progress: Callable[[int, int], None] | None = None
+) -> FloatArray:
+    """Derivatives of the residuals by each standardised log value, shape (targets, parameters).
+
+    Where the model cannot be solved a little aside, the slope counts as none.
+    """
+    points = [z + _STEP * unit for unit in np.eye(len(z))]
+    columns = []
+    for done, row in enumerate(pool.map(residuals_at, points), start=1):
+        columns.append((np.asarray(row) - here) / _STEP)
+        if progress is not None:
+            progress(done, len(points))
+    found = np.array(columns).T
+    found[~np.isfinite(found) | (np.abs(found) > _STEEPEST)] = 0.0
+    return found
 
 
 def shrinkage(jacobian: object) -> FloatArray:
@@ -226,12 +257,12 @@ class _Prepared:
 _here: list[_Prepared] = []
 
 
-def _prepare(base: ParameterSet, names: tuple[str, ...]) -> None:
+def prepare(base: ParameterSet, names: tuple[str, ...]) -> None:
     """Build the model once a process."""
     _here[:] = [_Prepared(base, names, Simulator(build_chain(parameters=base), _RTOL))]
 
 
-def _misses(z: FloatArray) -> FloatArray:
+def residuals_at(z: FloatArray) -> FloatArray:
     """Residuals of all targets at standardised log values; large where the model cannot be solved."""
     here, targets = _here[0], load_targets()
     centre, sd = prior(here.base, here.names)
@@ -240,7 +271,7 @@ def _misses(z: FloatArray) -> FloatArray:
         bench = Bench(here.simulator, here.base.with_values(values))
         return np.array([(bench.value(target) - target.value) / target.sd for target in targets])
     except KetasimError:
-        return np.full(len(targets), _BAD)
+        return np.full(len(targets), UNSOLVED)
 
 
 class Fitted(Protocol):

@@ -15,7 +15,7 @@ from ketasim.population.screening import draw_covariates
 from ketasim.population.spec import SCALE_MAXIMUM, PopulationSpec
 from ketasim.population.streams import stream, uniforms
 from ketasim.population.truncation import Parent, parent_normal
-from ketasim.population.uncertainty import draw_parameter_sets
+from ketasim.population.uncertainty import draw_fitted_sets, draw_parameter_sets
 from ketasim.population.variability import Variability
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "PopulationSpec",
     "Variability",
     "draw_covariates",
+    "draw_fitted_sets",
     "draw_occasions",
     "draw_parameter_sets",
     "draw_people",

@@ -1,12 +1,16 @@
 """The second level: how uncertain the typical values are.
 
-Kept apart from differences between people: a set drawn here holds for everybody of a run.
+Kept apart from differences between people: a set drawn here holds for everybody of a run. Two ways: the
+fitted biology together, as its targets leave it open; or every uncertain parameter by itself, over its range.
 """
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Collection, Mapping
+from functools import cache
+from importlib.resources import files
 from typing import SupportsIndex
 
 import numpy as np
@@ -17,7 +21,13 @@ from ketasim.model.parameters import GRADES, Parameter, ParameterSet
 from ketasim.population.effects import load_effects
 from ketasim.population.streams import FloatArray, uniforms
 
-__all__ = ["UNCERTAIN_GRADES", "draw_parameter_sets", "uncertain_parameters"]
+__all__ = [
+    "UNCERTAIN_GRADES",
+    "draw_fitted_sets",
+    "draw_parameter_sets",
+    "load_fit_covariance",
+    "uncertain_parameters",
+]
 
 #: Grades whose parameters are uncertain; what was measured or follows from it stays.
 UNCERTAIN_GRADES = ("calibrated", "assumed")
@@ -128,3 +138,67 @@ def _values(item: Parameter, u: FloatArray) -> FloatArray:
 def _between(low: float, high: float, z: FloatArray) -> FloatArray:
     """A normal number whose middle 95 % is the range."""
     return 0.5 * (low + high) + (high - low) / _WIDTH * z
+
+
+@cache
+def load_fit_covariance() -> tuple[tuple[str, ...], FloatArray]:
+    """Fitted parameters of the biology, and the covariance of their logarithms around the tables' values.
+
+    Made by ``ketasim calibrate uncertainty``: a normal posterior, prior and targets together.
+    """
+    text = (files("ketasim.population") / "fit_covariance.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    names = tuple(dict.fromkeys(row["first"] for row in rows))
+    places = {name: place for place, name in enumerate(names)}
+    found = np.zeros((len(names), len(names)))
+    for row in rows:
+        i, j = places[row["first"]], places[row["second"]]
+        found[i, j] = found[j, i] = float(row["covariance"])
+    return names, found
+
+
+def draw_fitted_sets(parameters: ParameterSet, n: int, seed: SupportsIndex) -> list[ParameterSet]:
+    """Draw typical values of the fitted biology together, as its targets leave them open.
+
+    Parameters
+    ----------
+    parameters : ParameterSet
+        Values around which is drawn, and ranges at which it is cut.
+    n : int
+        Number of sets.
+    seed : int
+        Names the random numbers; a longer list begins with the shorter one.
+
+    Returns
+    -------
+    list of ParameterSet
+        What the biology's calibration does not fit stays as it is.
+
+    Raises
+    ------
+    StudyError
+        If ``n`` is negative.
+
+    Notes
+    -----
+    Normal on the log scale with the covariance of :func:`load_fit_covariance`: sets agree with the targets
+    nearly as well as the shipped one, as far as the model is straight between them.
+    """
+    if n < 0:
+        raise StudyError(f"parameter sets: n {n!r} is negative; give the number of sets.")
+    names, covariance = load_fit_covariance()
+    zeros, numbers = np.zeros(n, dtype=np.int64), np.arange(1, n + 1, dtype=np.int64)
+    z = np.array([ndtri(uniforms(seed, _STUDY, zeros, numbers, "fit", name)) for name in names])
+    # The symmetric root: a parameter's own number moves itself most, whatever the order of names.
+    values, vectors = np.linalg.eigh(covariance)
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    moves = np.exp(root @ z)
+    return [
+        parameters.with_values(
+            {
+                name: min(max(parameters[name].value * move, parameters[name].low), parameters[name].high)
+                for name, move in zip(names, column.tolist(), strict=True)
+            }
+        )
+        for column in moves.T
+    ]

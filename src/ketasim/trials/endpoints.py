@@ -15,7 +15,7 @@ from ketasim.trials.scoring.scales import SCALES
 from ketasim.trials.study import Arm, Study
 from ketasim.trials.study.parts import RESPONSE_SHARE
 
-__all__ = ["baselines", "contrasts", "control_of", "remission_threshold", "summarise"]
+__all__ = ["baselines", "compared_with", "contrasts", "control_of", "remission_threshold", "summarise"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -168,3 +168,11 @@ def control_of(study: Study, arm: Arm) -> Arm:
     times = [dose.start_h for dose in arm.dosing.doses]
     same = [other for other in controls if [dose.start_h for dose in other.dosing.doses] == times]
     return (same or controls)[0]
+
+
+def compared_with(study: Study) -> str | None:
+    """The arm with which all are compared: the control of the first active arm; None without a control."""
+    active = [arm for arm in study.first_arms if arm.active]
+    if not active or len(active) == len(study.first_arms):
+        return None
+    return control_of(study, active[0]).id

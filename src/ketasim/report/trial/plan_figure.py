@@ -148,7 +148,8 @@ def _arm(study: Study, arm: Arm) -> list[tuple[str, bool]]:
     ]
     if leaves:
         found.append((f"may end here by rule {' or '.join(leaves)}", False))
-    return found
+    # A phase may be called what its blinding is.
+    return list(dict.fromkeys(found))
 
 
 def rule_words(rule: DecisionRule, names: dict[str, str]) -> str:

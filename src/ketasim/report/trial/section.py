@@ -14,6 +14,7 @@ from ketasim.errors import StudyError
 from ketasim.report.markup import inline_figure
 from ketasim.report.trial.check_figure import check_caption, check_figure, has_check
 from ketasim.report.trial.consort_figure import consort_caption, consort_figure
+from ketasim.report.trial.counts import guess_part, incidence_part
 from ketasim.report.trial.course_figures import (
     mean_change_caption,
     mean_change_figure,
@@ -196,5 +197,6 @@ def trial_sections(data: TrialData, observed: pd.DataFrame | None = None) -> lis
 
 
 def trial_section(data: TrialData, observed: pd.DataFrame | None = None) -> str:
-    """Write all figures of a trial as one section of the report, each under its title."""
-    return "\n".join(f"<h3>{escape(title)}</h3>\n{html}" for _, title, html in trial_sections(data, observed))
+    """Write all figures of a trial as one section of the report, each under its title, and its counts."""
+    parts = [f"<h3>{escape(title)}</h3>\n{html}" for _, title, html in trial_sections(data, observed)]
+    return "\n".join([*parts, incidence_part(data, data.study), guess_part(data, data.study)])
