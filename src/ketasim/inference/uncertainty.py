@@ -86,6 +86,7 @@ def fit_covariance(
         columns = slopes(pool, here, start, progress)
     whole = np.vstack([columns, np.eye(len(names))])
     inverse = np.linalg.inv(whole.T @ whole)
+    inverse = 0.5 * (inverse + inverse.T)
     return FitCovariance(names, inverse * np.outer(sd, sd), np.sqrt(np.diag(inverse)))
 
 
