@@ -105,14 +105,14 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        deadline = time.monotonic() + 60.0
+        deadline = time.monotonic() + 180.0
         while not list((out / "outcomes").glob("part-*")) and time.monotonic() < deadline:
             time.sleep(0.05)
         # As from a terminal: to the workers too, and twice, as impatient people do.
         os.killpg(run.pid, signal.SIGINT)
         time.sleep(0.02)
         run.send_signal(signal.SIGINT)
-        stdout, stderr = run.communicate(timeout=30.0)
+        stdout, stderr = run.communicate(timeout=120.0)
     finally:
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
@@ -136,5 +136,5 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert listing.stdout is not None
     listing.stdout.readline()
     listing.stdout.close()
-    _, stderr = listing.communicate(timeout=30.0)
+    _, stderr = listing.communicate(timeout=120.0)
     assert stderr == ""

@@ -58,7 +58,7 @@ def dask(where: Path, started: list[subprocess.Popen[bytes]], *arguments: str) -
 def scheduler(where: Path, started: list[subprocess.Popen[bytes]]) -> str:
     file = where / "scheduler.json"
     dask(where, started, "scheduler", "--port", "0", "--scheduler-file", str(file))
-    deadline = time.monotonic() + 60.0
+    deadline = time.monotonic() + 180.0
     while not file.exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -66,8 +66,9 @@ def scheduler(where: Path, started: list[subprocess.Popen[bytes]]) -> str:
 
 
 @pytest.fixture
-def two(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> Cluster:
-    """A cluster of two workers."""
+def two(tmp_path: Path, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """A cluster of two workers, which a busy machine may take a while to start."""
+    monkeypatch.setattr(cluster, "_PATIENCE_S", 120)
     address = scheduler(tmp_path, started)
     # Without a nanny nobody starts a killed worker again: the other one must do all that is left.
     make = ("worker", address, "--nthreads", "1", "--no-nanny")
