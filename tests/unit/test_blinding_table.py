@@ -43,7 +43,9 @@ def test_bang_by_hand(study: Study) -> None:
 
 
 def test_nobody_asked_gives_no_row(study: Study) -> None:
-    assert blinding_table(people(ketamine=(0, 0, 4), midazolam=(0, 0, 4)), study).empty
+    silent = people(ketamine=(0, 0, 4), midazolam=(0, 0, 4))
+    assert blinding_table(silent, study).empty
+    assert blinding_table(silent.drop(columns="guess"), study).empty
 
 
 def test_james_needs_both_sides(study: Study) -> None:

@@ -25,7 +25,7 @@ def blinding_table(patients: pd.DataFrame, study: Study) -> pd.DataFrame:
     Parameters
     ----------
     patients : DataFrame
-        With ``arm`` and ``guess`` (``active``, ``control``, or empty where nobody asked).
+        With ``arm`` and, if people were asked at all, ``guess`` (``active``, ``control``, or empty).
     study : Study
         Says which arms are active.
 
@@ -38,8 +38,10 @@ def blinding_table(patients: pd.DataFrame, study: Study) -> pd.DataFrame:
     """
     import pandas as pd
 
-    asked = patients[patients["guess"].astype(str) != ""]
     rows: list[tuple[Any, ...]] = []
+    if "guess" not in patients:
+        return pd.DataFrame(rows, columns=list(BLINDING))
+    asked = patients[patients["guess"].astype(str) != ""]
     for arm in study.first_arms:
         guesses = asked.loc[asked["arm"] == arm.id, "guess"].astype(str).to_numpy()
         if not len(guesses):
