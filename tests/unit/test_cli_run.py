@@ -58,6 +58,17 @@ def test_run_writes_a_folder_and_shows_the_comparison(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_quick")
+def test_several_trials_are_told_apart(tmp_path: Path) -> None:
+    small = ["run", "murrough2013", "--subjects", "2", "--days", "1d", "--workers", "1"]
+    one = CliRunner().invoke(app, [*small, "--out", str(tmp_path / "one")])
+    two = CliRunner().invoke(app, [*small, "--replicates", "2", "--out", str(tmp_path / "two")])
+    assert two.exit_code == 0, two.output
+    assert "trial " not in one.stdout
+    assert "trial " in two.stdout
+    assert two.stdout.count("madrs change") == 2 * one.stdout.count("madrs change")
+
+
+@pytest.mark.usefixtures("_quick")
 def test_a_full_disk_is_told_with_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

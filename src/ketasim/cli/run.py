@@ -203,8 +203,10 @@ def _show(result: TrialResult, folder: Path) -> None:
 
 
 def _comparison_table(rows: pd.DataFrame) -> Table:
+    several = rows["replicate"].nunique() > 1
     cells = [
         (
+            *((str(row["replicate"] + 1),) if several else ()),
             str(row["arm"]) + (f" - {row['comparator']}" if row["comparator"] else ""),
             span(row["time_h"]),
             f"{row['quantity']} {row['statistic']}",
@@ -218,8 +220,9 @@ def _comparison_table(rows: pd.DataFrame) -> Table:
         )
         for row in rows.head(_SHOWN).to_dict("records")
     ]
-    columns = ("arm", "time", "statistic", "observed", "SE", "predicted", "SE ", "z", "unit", "use")
-    right = ("observed", "SE", "predicted", "SE ", "z", "time")
+    first = ("trial",) if several else ()
+    columns = (*first, "arm", "time", "statistic", "observed", "SE", "predicted", "SE ", "z", "unit", "use")
+    right = (*first, "observed", "SE", "predicted", "SE ", "z", "time")
     return plain_table(columns, cells, title="Published beside simulated", right=right)
 
 
