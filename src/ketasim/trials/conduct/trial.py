@@ -27,7 +27,7 @@ from ketasim.trials.endpoints import remission_threshold
 from ketasim.trials.harms.exposure import PEAKS
 from ketasim.trials.scoring.parameters import Setting
 from ketasim.trials.scoring.scales import SCALES
-from ketasim.trials.study import Arm, Study
+from ketasim.trials.study import Study
 
 __all__ = ["HOLDS", "Keep", "Trial"]
 
@@ -260,10 +260,6 @@ class Trial:
     def count(self) -> int:
         """Patients of one replicate."""
         return sum(self.sizes.values())
-
-    def size(self, arm: Arm) -> int:
-        """Patients who are randomised to an arm."""
-        return self.sizes.get(arm.id, 0)
 
     def roll(self, replicate: int) -> Roll:
         """The list of all patients of one replicate, in order of enrolment."""
