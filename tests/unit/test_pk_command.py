@@ -109,7 +109,7 @@ def test_json_holds_every_curve_and_no_nan() -> None:
         curve = found["curves"][name]
         assert len(curve["values"]) == len(found["time_h"])
         assert curve["unit"] in ("ng/mL", "uM")
-    assert found["at"]["40min"]["ketamine_venous"] == pytest.approx(185.0, rel=0.05)
+    assert found["at"]["40min"]["ketamine_venous"] == pytest.approx(185.0, rel=0.10)
 
 
 def test_the_screen_and_the_figure(tmp_path: Path) -> None:

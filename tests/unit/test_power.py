@@ -123,15 +123,16 @@ def test_an_effect_in_the_wrong_direction_is_no_success(study: Study) -> None:
     assert not rows["success"].any()
 
 
-def question(study: Study, totals: Sequence[int], replicates: int = 2) -> Question:
+def question(study: Study, totals: Sequence[int], replicates: int = 2, seed: int = 4) -> Question:
     planned = choose_analysis(study)
     curve = Curve("as planned", planned, [load_parameters()], "lower")
-    return Question([curve], split_sizes(study, totals), replicates, seed=4)
+    return Question([curve], split_sizes(study, totals), replicates, seed=seed)
 
 
 def test_smaller_size_of_a_blocked_trial_is_a_fresh_run_of_that_size(study: Study) -> None:
-    (nested,) = run_tasks(question(study, (8, 14)), 1)
-    (fresh,) = run_tasks(question(study, (8,)), 1)
+    # A seed whose people all have a stable rest: about one in fifty has none, and would be missing below.
+    (nested,) = run_tasks(question(study, (8, 14), seed=5), 1)
+    (fresh,) = run_tasks(question(study, (8,), seed=5), 1)
     small = nested.rows[nested.rows["n_total"] == 8].reset_index(drop=True)
     assert len(small) == 2
     numbers = ["estimate", "se", "p"]

@@ -71,7 +71,7 @@ def test_spread_is_assumed_until_it_is_fitted() -> None:
 
 def control_change(setting: Setting, baseline: float, factor: float) -> float:
     """Mean change of a control arm at 24 h, over people, if biology stays where it is."""
-    people = factor * np.exp(0.9 * ndtri((np.arange(100) + 0.5) / 100))
+    people = factor * np.exp(TABLE["placebo_gain"].iiv * ndtri((np.arange(100) + 0.5) / 100))
     time = np.array([0.0, 24.0])
     believed = belief(time, np.zeros((100, 2)), [0.0], setting, P)
     taken = relief(time, [0.0], believed, setting, P, people).total
@@ -80,10 +80,12 @@ def control_change(setting: Setting, baseline: float, factor: float) -> float:
 
 @pytest.mark.parametrize(
     ("setting", "baseline", "points"),
-    # The placebo fit gives control arms of different trials 2 points; what one SD moves must be about that.
-    [(Setting(), 33.0, 1.2), (Setting(inpatient=1.0), 40.2, 2.6)],
+    # The placebo fit gives control arms of different trials 2 points. One SD moves that in hospital, and half
+    # of it in outpatients with saline: people differ so widely in their factor (SD of its log 1.7) that many
+    # are where a factor more changes little.
+    [(Setting(), 33.0, 1.1), (Setting(inpatient=1.0), 40.2, 1.9)],
 )
-def test_control_arms_of_studies_differ_by_about_two_points(
+def test_control_arms_of_studies_differ_by_one_to_two_points(
     setting: Setting, baseline: float, points: float
 ) -> None:
     sd = P.between_study_placebo

@@ -15,30 +15,41 @@ from ketasim.errors import StudyError
 from ketasim.trials.study.catalogue import shipped_studies
 
 if TYPE_CHECKING:
+    from ketasim.api.claims import answer_claims
+    from ketasim.api.explain import Explanation, explain_study
     from ketasim.api.export import export_sbml
+    from ketasim.api.fit import FitResult, fit_data
     from ketasim.api.kinetics import PkResult, simulate_pk
     from ketasim.api.population import PopulationResult, simulate_population
     from ketasim.api.power import PowerResult, study_power
     from ketasim.api.studies import simulate_study
     from ketasim.api.trial_result import TrialResult
+    from ketasim.api.validation import ScoreboardResult, validate
     from ketasim.trials import Study
 
 __all__ = [
     "ILLNESS",
     "Course",
+    "Explanation",
+    "FitResult",
     "PkResult",
     "PopulationResult",
     "PowerResult",
     "Progress",
+    "ScoreboardResult",
     "TimeCourse",
     "TrialResult",
+    "answer_claims",
+    "explain_study",
     "export_sbml",
+    "fit_data",
     "simulate",
     "simulate_pk",
     "simulate_population",
     "simulate_regimen",
     "simulate_study",
     "study_power",
+    "validate",
 ]
 
 
@@ -47,12 +58,16 @@ if not TYPE_CHECKING:
     __getattr__ = lazy_loader(
         __name__,
         {
+            "ketasim.api.claims": ("answer_claims",),
+            "ketasim.api.explain": ("Explanation", "explain_study"),
             "ketasim.api.export": ("export_sbml",),
+            "ketasim.api.fit": ("FitResult", "fit_data"),
             "ketasim.api.kinetics": ("PkResult", "simulate_pk"),
             "ketasim.api.population": ("PopulationResult", "simulate_population"),
             "ketasim.api.power": ("PowerResult", "study_power"),
             "ketasim.api.studies": ("simulate_study",),
             "ketasim.api.trial_result": ("TrialResult",),
+            "ketasim.api.validation": ("ScoreboardResult", "validate"),
         },
     )
 

@@ -20,10 +20,15 @@ from ketasim.cli.brain import brain
 from ketasim.cli.calibrate import calibrate_model
 from ketasim.cli.check import check
 from ketasim.cli.circuit import circuit
+from ketasim.cli.claims import claims
 from ketasim.cli.console import INTERRUPTED, REFUSED, complain, describe
 from ketasim.cli.emergent import emergent
+from ketasim.cli.explain import explain
 from ketasim.cli.export import export
+from ketasim.cli.fit import fit
+from ketasim.cli.hypotheses import hypotheses
 from ketasim.cli.listing import list_items
+from ketasim.cli.patterns import patterns
 from ketasim.cli.pk import pk
 from ketasim.cli.pk_scores import pk_scores
 from ketasim.cli.population import population
@@ -32,6 +37,7 @@ from ketasim.cli.run import run
 from ketasim.cli.simulate import RegimenCommand, simulate
 from ketasim.cli.studies import check_study_file, new_study, schema
 from ketasim.cli.system import show_version, system_info
+from ketasim.cli.validate import validate
 from ketasim.errors import KetasimError
 
 __all__ = ["app", "main"]
@@ -96,6 +102,16 @@ app.command(
 app.command("pk-scores", epilog="Example: ketasim pk-scores --json")(pk_scores)
 app.command("list", epilog="Example: ketasim list parameters --json")(list_items)
 app.command("emergent", epilog="Example: ketasim emergent --only onset")(emergent)
+app.command("validate", epilog="Example: ketasim validate --only clinical --html scoreboard.html")(validate)
+app.command("claims", epilog="Example: ketasim claims nmda --out figures")(claims)
+app.command(
+    "fit",
+    epilog="Example: ketasim fit examples/fit_demo.csv --parameters clearance --random clearance "
+    "--observe 1=ketamine_venous --observe 2=none",
+)(fit)
+app.command("patterns", epilog="Example: ketasim patterns relapse --out figures")(patterns)
+app.command("explain", epilog="Example: ketasim explain daly2018 --clamp ampa_drive")(explain)
+app.command("hypotheses", epilog="Example: ketasim hypotheses disinhibition trkb --out rivals")(hypotheses)
 app.command("calibrate", epilog="Example: ketasim calibrate biology --workers 2")(calibrate_model)
 app.add_typer(export, name="export")
 app.command(

@@ -1,7 +1,8 @@
-"""``ketasim calibrate``: fit the free parameters to the named targets, repeatably."""
+"""``ketasim calibrate``: fit what is free to named targets, repeatably, and tell what they could not tell."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,56 +15,104 @@ from ketasim.errors import ModelError, unknown_name
 
 __all__ = ["calibrate_model"]
 
-#: What can be fitted: the way from dose to plasma, the biology given that, the scoring layer given both; and
-#: how far the targets leave the fitted biology open.
-_LAYERS = ("pharmacokinetics", "biology", "scoring", "uncertainty")
+#: What can be fitted, in this order: which studies may inform a fit; the way from dose to plasma; how much
+#: people differ; biology and scoring together; the sets that the targets leave possible; the rival
+#: mechanisms; what studies differ by; and the clinical K-PD model beside which all is laid.
+_LAYERS = ("split", "pharmacokinetics", "spread", "biology", "posterior", "wirings", "between", "kpd")
 _MAX_STEPS = 25
 
 
 def calibrate_model(
-    layer: Annotated[
-        str, typer.Argument(metavar="LAYER", help="pharmacokinetics, biology, scoring, uncertainty.")
-    ],
+    layer: Annotated[str, typer.Argument(metavar="LAYER", help=", ".join(_LAYERS) + ".")],
     write: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Put the values into the parameter tables of this folder."),
+        typer.Option(metavar="FOLDER", help="Put the values into the tables of this folder."),
     ] = None,
     workers: Annotated[str, typer.Option(metavar="N", help="Processes (pharmacokinetics: threads).")] = "1",
     without: Annotated[
         str,
         typer.Option(metavar="SOURCE", help="Leave rows of a citation or a route out (pharmacokinetics)."),
     ] = "",
+    seeds: Annotated[
+        str, typer.Option(metavar="N", help="Searches, each from starts of its own (biology, wirings).")
+    ] = "3",
+    sets: Annotated[str, typer.Option(metavar="N", help="Sets that are drawn (posterior).")] = "200",
 ) -> None:
     """Fit parameters to targets and tell what was reached, and what the targets could not tell."""
-    from ketasim.inference import calibrate, calibrate_scoring, write_values
-    from ketasim.inference.calibration import INFORMED
-
     if layer not in _LAYERS:
         raise ModelError(f"calibrate: {unknown_name('layer', layer, _LAYERS)}")
     if write is not None and not any(write.glob("*.csv")):
-        raise ModelError(f"--write {write}: there is no parameter table in this folder.")
+        raise ModelError(f"--write {write}: there is no table in this folder.")
     processes = whole_number("--workers", workers, "a number of processes", 1, 1024)
-    if layer == "pharmacokinetics":
-        _kinetics(write, processes, without)
-        return
-    if without:
+    searches = whole_number("--seeds", seeds, "a number of searches", 1, 100)
+    drawn = whole_number("--sets", sets, "a number of sets", 2, 100_000)
+    if without and layer != "pharmacokinetics":
         raise ModelError(f"--without {without}: only the fit of the pharmacokinetics leaves rows out.")
-    if layer == "uncertainty":
-        _uncertainty(write, processes)
-        return
+    run: dict[str, Callable[[], None]] = {
+        "split": lambda: _split(write),
+        "pharmacokinetics": lambda: _kinetics(write, processes, without),
+        "spread": lambda: _spread(write),
+        "biology": lambda: _biology(write, processes, searches),
+        "posterior": lambda: _posterior(write, processes, drawn),
+        "wirings": lambda: _wirings(write, processes, searches),
+        "between": lambda: _between(write, processes),
+        "kpd": lambda: _kpd(write),
+    }
+    run[layer]()
+
+
+def _kpd(write: Path | None) -> None:
+    from ketasim.cli.validate import calibrate_kpd
+
+    calibrate_kpd(write)
+
+
+def _between(write: Path | None, workers: int) -> None:
+    from ketasim.cli.validate import calibrate_between
+
+    calibrate_between(write, workers)
+
+
+def _split(write: Path | None) -> None:
+    """Say which studies may inform a fit; with a folder of files, mark their rows."""
+    from ketasim.validation.split import assign, mark_files, shipped_works_of, write_split
+
+    works = shipped_works_of()
+    found = assign(works)
+    rows = [(work.domain, work.name, found[work.name].use, found[work.name].reason) for work in works]
+    screen = output()
+    screen.print(plain_table(("domain", "study", "use", "reason"), rows))
+    if write is not None:
+        changed = mark_files()
+        screen.print(f"Written to {write_split(works, write)}; {changed} study files were marked anew.")
+
+
+def _spread(write: Path | None) -> None:
+    """Fit how much people differ to published standard deviations of change."""
+    from ketasim.inference.spread import calibrate_spread, write_spread
+
     with watching("fitting") as watcher:
-        if layer == "biology":
-            result = calibrate(
-                workers=processes,
-                max_steps=_MAX_STEPS,
-                progress=lambda step, *_: watcher("steps", step, _MAX_STEPS),
-            )
-        else:
-            result = calibrate_scoring()
+        found = calibrate_spread(progress=watcher)
+    screen = output()
+    rows = [(study, arm, number(time), number(sd), number(own)) for study, arm, time, sd, own in found.rows]
+    screen.print(plain_table(("study", "arm", "time, h", "published SD", "reached"), rows))
+    factors = [(name, number(value), f"{found.shrinkage[name]:.2f}") for name, value in found.factors.items()]
+    screen.print(plain_table(("factor on", "value", "posterior/prior SD"), factors))
+    if write is not None:
+        write_spread(found, write)
+        screen.print(f"Written to the tables in {write}.")
+
+
+def _biology(write: Path | None, workers: int, searches: int) -> None:
+    """Fit biology and scoring to targets about the typical patient and to rows of trials."""
+    from ketasim.inference.calibration import INFORMED, calibrate, write_values
+
+    with watching("fitting") as watcher:
+        result = calibrate(workers=workers, seeds=range(1, searches + 1), progress=watcher)
     screen = output()
     targets = [
-        (t.name, t.scenario, number(t.value), number(t.sd), number(r), f"{z:+.1f}", t.basis, t.source)
-        for t, r, z in zip(result.targets, result.reached, result.z, strict=True)
+        (t.name, t.where, number(t.value), number(t.sd), number(t.reached), f"{t.z:+.1f}", t.basis, t.source)
+        for t in result.targets
     ]
     screen.print(
         plain_table(("target", "where", "aimed at", "SD", "reached", "z", "basis", "source"), targets)
@@ -73,29 +122,55 @@ def calibrate_model(
         for name, value, share in zip(result.names, result.values, result.shrinkage, strict=True)
     ]
     screen.print(plain_table(("parameter", "value", "posterior/prior SD", "reading"), values))
-    screen.print(f"Half the sum of squares, priors included: {result.cost:.4g}.")
+    losses = ", ".join(f"{found.cost:.4g} (seed {seed})" for seed, found in result.fits.items())
+    screen.print(f"Half the sum of squares, priors included: {losses}; they differ by {result.spread:.2%}.")
     if write is not None:
         write_values(result, write)
         screen.print(f"Written to the tables in {write}.")
 
 
-def _uncertainty(write: Path | None, workers: int) -> None:
-    """Tell how far each fitted parameter was narrowed at the shipped values, and write the covariance."""
-    from ketasim.inference.calibration import INFORMED
-    from ketasim.inference.uncertainty import fit_covariance, write_covariance
+def _posterior(write: Path | None, workers: int, sets: int) -> None:
+    """Draw sets that the targets leave possible around the tables' values."""
+    from ketasim.inference.calibration import INFORMED, ensemble_around
+    from ketasim.population.draws import POSTERIOR_FILE
 
-    with watching("derivatives") as watcher:
-        found = fit_covariance(
-            workers=workers, progress=lambda done, total: watcher("parameters", done, total)
+    with watching("slopes") as watcher:
+        prior, found, ensemble = ensemble_around(workers=workers, sets=sets, progress=watcher)
+    rows = [
+        (
+            name,
+            f"{share:.2f}",
+            f"{own:.2f}",
+            "narrowed" if own <= INFORMED else "as wide as its prior, or nearly",
         )
-    values = [
-        (name, f"{share:.2f}", "narrowed" if share <= INFORMED else "as wide as its prior, or nearly")
-        for name, share in zip(found.names, found.shrinkage, strict=True)
+        for name, share, own in zip(prior.names, found.shrinkage, ensemble.prior_sd_ratio, strict=True)
     ]
     screen = output()
-    screen.print(plain_table(("parameter", "posterior/prior SD", "reading"), values))
+    screen.print(plain_table(("parameter", "by slopes", "of the sets", "reading"), rows))
+    screen.print(
+        f"Loss at the tables' values {found.cost:.4g}. Of the steps of {len(ensemble.z)} chains "
+        f"{ensemble.accepted:.0%} were taken in the second half; {ensemble.moved:.0%} of the chains moved "
+        "ten times or more."
+    )
     if write is not None:
-        screen.print(f"Written to {write_covariance(found, write)}.")
+        path = write / POSTERIOR_FILE
+        prior.draws(ensemble.z).write(path)
+        screen.print(f"Written to {path}.")
+
+
+def _wirings(write: Path | None, workers: int, searches: int) -> None:
+    """Fit each rival mechanism to the targets about the typical patient."""
+    from ketasim.inference.rivals import calibrate_wirings, write_wirings
+
+    with watching("fitting") as watcher:
+        found = calibrate_wirings(workers=workers, seeds=range(1, searches + 1), progress=watcher)
+    rows = [
+        (name, f"{item.cost:.4g}", f"{item.spread:.2%}", str(len(item.names))) for name, item in found.items()
+    ]
+    screen = output()
+    screen.print(plain_table(("wiring", "loss", "seeds differ by", "free parameters"), rows))
+    if write is not None:
+        screen.print(f"Written to {write_wirings(found, write)}.")
 
 
 def _kinetics(write: Path | None, workers: int, without: str) -> None:

@@ -1,9 +1,10 @@
-"""Lists of what there is: studies, drugs, quantities, parameters, options, stages."""
+"""Lists of what there is: studies, experiments, causes, drugs, quantities, parameters, options, stages."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from math import isfinite
 from typing import Annotated, Any
 
 import typer
@@ -16,17 +17,22 @@ __all__ = ["list_items"]
 
 Row = dict[str, Any]
 
+#: Columns of numbers, set flush right.
+_NUMBERS = ("value", "low", "high", "regions", "starts_h", "ends_h")
+
 
 def list_items(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="studies, drugs, quantities, parameters, options, connectomes or stages."
+            metavar="KIND",
+            help="studies, experiments, causes, drugs, quantities, parameters, options, connectomes or "
+            "stages.",
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON: a list with an object a row.")] = False,
 ) -> None:
-    """List studies, drugs, quantities, parameters, options, connectomes or stages."""
+    """List studies, experiments, causes, drugs, quantities, parameters, options, connectomes or stages."""
     if kind not in _KINDS:
         raise KetasimError(f"list: {unknown_name('kind of list', kind, _KINDS)}")
     rows_of, columns = _KINDS[kind]
@@ -35,7 +41,9 @@ def list_items(
         write_json(rows)
         return
     cells = [[_cell(row.get(name)) for name in columns] for row in rows]
-    output().print(plain_table(columns, cells, right=("value", "low", "high", "regions")))
+    output().print(
+        plain_table(columns, cells, right=("value", "low", "high", "regions", "starts_h", "ends_h"))
+    )
 
 
 def _cell(value: Any) -> str:
@@ -68,6 +76,51 @@ def _studies() -> list[Row]:
             }
         )
     return rows
+
+
+def _experiments() -> list[Row]:
+    from ketasim.trials.experiment import Experiment, shipped_experiments
+
+    known = known_quantities()
+    rows = []
+    for name in shipped_experiments():
+        experiment = Experiment.load(name, known)
+        rows.append(
+            {
+                "name": name,
+                "title": experiment.title,
+                "source": experiment.citation,
+                "domain": experiment.domain,
+                "species": experiment.species,
+                "arms": [arm.id for arm in experiment.arms],
+                "observations": len(experiment.observations),
+                "assumed": [item.field for item in experiment.assumed],
+            }
+        )
+    return rows
+
+
+def _causes() -> list[Row]:
+    from ketasim.trials.causes import load_causes
+
+    return [
+        {
+            "name": cause.name,
+            "kind": cause.kind,
+            "target": cause.target,
+            "value": cause.value,
+            "unit": cause.unit,
+            "low": cause.low,
+            "high": cause.high,
+            "starts_h": cause.starts_h if isfinite(cause.starts_h) else None,
+            "ends_h": cause.ends_h if isfinite(cause.ends_h) else None,
+            "source": cause.source,
+            "grade": cause.grade,
+            "note": cause.note,
+        }
+        for causes in load_causes().values()
+        for cause in causes
+    ]
 
 
 def _drugs() -> list[Row]:
@@ -185,6 +238,8 @@ def _connectomes() -> list[Row]:
 
 _KINDS: dict[str, tuple[Callable[[], list[Row]], tuple[str, ...]]] = {
     "studies": (_studies, ("name", "title", "condition", "arms", "patients", "observations")),
+    "experiments": (_experiments, ("name", "title", "domain", "species", "arms", "observations")),
+    "causes": (_causes, ("name", "target", "value", "unit", "starts_h", "ends_h", "source", "note")),
     "drugs": (_drugs, ("name", "label", "value", "unit", "routes", "source")),
     "quantities": (_quantities, ("name", "unit", "stage", "label")),
     "parameters": (_parameters, ("name", "value", "unit", "low", "high", "source", "grade", "note")),

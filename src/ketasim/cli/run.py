@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ketasim.cli.console import INTERRUPTED, REFUSED, complain, describe, number, output, plain_table, span
+from ketasim.cli.experiment import run_experiment
 from ketasim.cli.studies import known_quantities
 from ketasim.cli.values import computable, whole_number
 from ketasim.errors import KetasimError, StudyError
@@ -42,7 +43,9 @@ _SHOWN = 40
 
 
 def run(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="A shipped name, or a study file.")],
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A shipped name, or a study or experiment file.")
+    ],
     subjects: Annotated[
         str | None, typer.Option(metavar="N", help="Patients per arm; default: the published n.")
     ] = None,
@@ -72,38 +75,43 @@ def run(
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers simulate.")
     ] = None,
 ) -> None:
-    """Simulate a trial and write a report beside what was published."""
+    """Simulate a trial and write a report beside what was published; of an experiment, show its rows."""
+    from ketasim.trials import Study, load_work
+
+    settings: dict[str, Any] = {
+        "subjects": None if subjects is None else whole_number("--subjects", subjects, *_SUBJECTS),
+        "workers": None if workers is None else whole_number("--workers", workers, *_WORKERS),
+        "seed": whole_number("--seed", seed, *_SEED),
+        "replicates": whole_number("--replicates", replicates, *_REPLICATES),
+        "days": days,
+        "parameters": parameters,
+        "force": force,
+        "resume": resume,
+        "hold": hold,
+        "scheduler": scheduler,
+        "table_format": table_format,
+    }
+    work = load_work(study, known_quantities())
+    if isinstance(work, Study):
+        _run_trial(work, out, settings)
+        return
+    with computable(f"--parameters {parameters}" if parameters else ""):
+        run_experiment(work, {**settings, "out": out})
+
+
+def _run_trial(study: Study, out: Path | None, settings: dict[str, Any]) -> None:
+    """Simulate a trial into its folder and show what came out."""
     from ketasim.api import simulate_study
     from ketasim.cli.progress import watching
-    from ketasim.trials import Study
 
-    size = None if subjects is None else whole_number("--subjects", subjects, *_SUBJECTS)
-    processes = None if workers is None else whole_number("--workers", workers, *_WORKERS)
-    number_of_seed = whole_number("--seed", seed, *_SEED)
-    chosen = Study.load(study, known_quantities())
-    folder = Path("runs") / f"{chosen.id}-seed{number_of_seed}" if out is None else out
-    times = whole_number("--replicates", replicates, *_REPLICATES)
-    if force and resume:
+    folder = Path("runs") / f"{study.id}-seed{settings['seed']}" if out is None else out
+    if settings["force"] and settings["resume"]:
         raise StudyError("--force and --resume: the first begins anew, the second goes on; give one of them.")
-    _announce(chosen, size, times, days)
+    _announce(study, settings["subjects"], settings["replicates"], settings["days"])
+    parameters = settings["parameters"]
     origin = f"--parameters {parameters}" if parameters else ""
     with _keeping(folder), watching("building the model") as watcher, computable(origin):
-        result = simulate_study(
-            chosen,
-            subjects=size,
-            replicates=times,
-            seed=number_of_seed,
-            workers=processes,
-            days=days,
-            parameters=parameters,
-            out=folder,
-            force=force,
-            resume=resume,
-            hold=hold,
-            scheduler=scheduler,
-            table_format=table_format,
-            progress=watcher,
-        )
+        result = simulate_study(study, out=folder, progress=watcher, **settings)
     _show(result, folder)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ketasim.api import Course
+    from ketasim.model.parameters import ParameterSet
 
 __all__ = ["Beside", "RegimenCommand", "Replaced", "Settled", "assignments", "choices", "simulate"]
 
@@ -101,6 +102,9 @@ def simulate(
     set_: Replaced = None,
     option: Settled = None,
     beside: Beside = None,
+    wiring: Annotated[
+        str, typer.Option(metavar="NAME", help="A rival mechanism, as trkb; see ketasim hypotheses.")
+    ] = "",
     clamp: Annotated[
         list[str] | None,
         typer.Option(metavar="QUANTITY[=VALUE][@FROM..TO]", help="Hold a quantity; repeatable."),
@@ -120,12 +124,14 @@ def simulate(
         require_figure("--figure", figure)
     times = [part.strip() for text in at or () for part in text.split(",")]
     changed = assignments(set_ or [])
+    parameters = _wired(wiring) if wiring else None
     with computable("--set " + "; ".join(set_) if set_ else ""):
         course = simulate_regimen(
             regimen,
             days=days,
             weight=weight,
             illness=illness,
+            parameters=parameters,
             set=changed,
             options=choices(option or []),
             beside=beside or (),
@@ -176,6 +182,14 @@ def assignments(texts: list[str]) -> dict[str, str]:
             raise ModelError(f"--set: {name!r} is given twice; keep one.")
         found[name] = value
     return found
+
+
+def _wired(name: str) -> ParameterSet:
+    """Typical values under a rival mechanism."""
+    from ketasim.model.hypotheses import wired
+    from ketasim.model.parameters import load_parameters
+
+    return wired(load_parameters(), name)
 
 
 def _draw(course: Course, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ketasim.cli.console import write_json
-from ketasim.errors import StudyError
+from ketasim.errors import StudyError, unknown_name
 
 __all__ = ["check_study_file", "known_quantities", "new_study", "schema"]
 
@@ -61,8 +61,14 @@ def check_study_file(
         print(line)
 
 
-def schema() -> None:
-    """Write the JSON schema of study files."""
+def schema(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="study or experiment.")] = "study",
+) -> None:
+    """Write the JSON schema of study or experiment files."""
     from ketasim.trials import study_schema
+    from ketasim.trials.experiment import experiment_schema
 
-    write_json(study_schema())
+    schemas = {"study": study_schema, "experiment": experiment_schema}
+    if kind not in schemas:
+        raise StudyError(f"schema: {unknown_name('kind of file', kind, schemas)}")
+    write_json(schemas[kind]())

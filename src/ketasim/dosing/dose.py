@@ -26,6 +26,7 @@ __all__ = [
     "im",
     "inhaled",
     "intranasal",
+    "ip",
     "iv_bolus",
     "iv_infusion",
     "oral",
@@ -308,6 +309,11 @@ def iv_bolus(drug: str, amount: float, unit: str, start_h: float = 0.0, *, form:
 def im(drug: str, amount: float, unit: str, start_h: float = 0.0, *, form: str = "base") -> Dose:
     """Make an intramuscular dose at ``start_h`` (h); see `Dose`."""
     return Dose(drug, "im", amount, unit, start_h, form=form)
+
+
+def ip(drug: str, amount: float, unit: str, start_h: float = 0.0, *, form: str = "base") -> Dose:
+    """Make an intraperitoneal dose, for animals, at ``start_h`` (h); see `Dose`."""
+    return Dose(drug, "ip", amount, unit, start_h, form=form)
 
 
 def intranasal(drug: str, amount: float, unit: str, start_h: float = 0.0, *, form: str = "base") -> Dose:

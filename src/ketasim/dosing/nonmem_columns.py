@@ -48,12 +48,14 @@ _TENS = {"ketamine": 0, "esketamine": 10, "arketamine": 20, "midazolam": 30, "me
 _TENS |= {"placebo": 50, "saline": 60}
 _UNITS = {"iv_infusion": 1, "im": 2, "sc": 3, "intranasal": 4, "oral": 5}
 _UNITS |= {"oral_prolonged_release": 6, "sublingual": 7, "rectal": 8, "inhaled": 9}
+# There are more routes than digits.
+_UNITS |= {"ip": 100}
 
 #: Drug and route of a dose by its ``CMT``, for tables without ``DRUG`` and ``ROUTE``. The tens are the
 #: drug (0 ketamine, 10 esketamine, 20 arketamine, 30 midazolam, 40 memantine, 50 placebo, 60 saline) and
 #: the last digit is the route (1 iv, 2 im, 3 sc, 4 intranasal, 5 oral, 6 oral prolonged release,
-#: 7 sublingual, 8 rectal, 9 inhaled). A dose into an iv compartment is an infusion if it has ``RATE`` or
-#: ``DUR``, else a bolus.
+#: 7 sublingual, 8 rectal, 9 inhaled; 100 more for ip). A dose into an iv compartment is an infusion if it
+#: has ``RATE`` or ``DUR``, else a bolus.
 COMPARTMENTS: Mapping[int, tuple[str, str]] = MappingProxyType(
     {
         tens + unit: (drug, route)

@@ -93,7 +93,7 @@ class Scenario:
 _SINGLE = "0.5 mg/kg ketamine iv over 40 min"
 
 SCENARIOS: Mapping[str, Scenario] = {
-    "single": Scenario(_SINGLE, 28),
+    "single": Scenario(_SINGLE, 90),
     "double": Scenario("1 mg/kg ketamine iv over 40 min", 8),
     "low": Scenario("0.1 mg/kg ketamine iv over 40 min", 2),
     "tenfold": Scenario("5 mg/kg ketamine iv over 40 min", 2),
@@ -121,12 +121,17 @@ class Bench:
 
     simulator: Simulator
     parameters: ParameterSet
+    _known: Patient | None = None
     _runs: dict[str, Run] = field(default_factory=dict, repr=False)
 
     @cached_property
     def patient(self) -> Patient:
         """The typical patient at rest."""
-        return self.simulator.depressed(self.parameters, SEVERITY)
+        return self.simulator.depressed(self.parameters, SEVERITY) if self._known is None else self._known
+
+    def keep(self, name: str, run: Run) -> None:
+        """Keep the run of a scenario that was made together with others."""
+        self._runs[name] = run
 
     @cached_property
     def rest(self) -> dict[str, float]:
@@ -159,6 +164,15 @@ class Bench:
         run = self.simulator.run(self.patient, Regimen(), np.array([0.0, end]), inputs)
         values = run.quantities[target.quantity]
         return float(values[-1] - values[0]) / step
+
+    def _stressed(self, target: Target) -> float:
+        """Share of its value that a quantity keeps when a healthy person's stress is that of an episode."""
+        healthy = self.simulator.healthy(self.parameters)
+        held = (Clamp("stress", self.rest["stress"]),)
+        end = target.time_h or 0.0
+        run = self.simulator.run(healthy, Regimen(), np.array([0.0, end]), clamps=held)
+        values = run.quantities[target.quantity]
+        return float(values[-1] / values[0])
 
     def _course(self, target: Target) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         run = self.run(target.scenario)

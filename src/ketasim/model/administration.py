@@ -143,6 +143,11 @@ def _intramuscular(part: DoseTable, values: Values) -> list[_Share]:
     return [("muscle", 0.0, 0.0, values("intramuscular_fraction", part))]
 
 
+def _intraperitoneal(part: DoseTable, values: Values) -> list[_Share]:
+    # Taken up as from muscle; the share that the liver takes on the way is lost.
+    return [("muscle", 0.0, 0.0, values("intraperitoneal_fraction", part))]
+
+
 def _as_given(part: DoseTable, _values: Values) -> list[_Share]:
     # What does not reach blood as ketamine is lost: no source says what becomes of it.
     return [(_GIVEN_DEPOTS[str(part.route[0])], 0.0, 0.0, part.bioavailability)]
@@ -187,6 +192,7 @@ _ROUTES: Mapping[str, Callable[[DoseTable, Values], list[_Share]]] = {
     "iv_infusion": _intravenous,
     "iv_bolus": _intravenous,
     "im": _intramuscular,
+    "ip": _intraperitoneal,
     "sc": _as_given,
     "rectal": _as_given,
     "inhaled": _inhaled,

@@ -29,6 +29,7 @@ class Circuit(Stage):
         Reads("nmda_block_pv", "ratio"),
         Reads("nmda_block_sst", "ratio"),
         Reads("nmda_block_vip", "ratio"),
+        Reads("interneuron_sensitivity", "ratio"),
         Reads("gaba_tone", "ratio", "healthy"),
         Reads("spine_density", "ratio", "healthy"),
     )
@@ -42,6 +43,9 @@ class Circuit(Stage):
         Provides("sst_rate", "ratio", "firing of SST interneurons", "healthy"),
         Provides("vip_rate", "ratio", "firing of VIP interneurons", "healthy"),
         Provides("gamma_power", "ratio", "gamma power, sign only: its size is not calibrated", "healthy"),
+        Provides("interneuron_rate", "ratio", "firing of PV and SST interneurons, mean", "healthy"),
+        Provides("beta_power", "ratio", "beta power at rest, sign only", "healthy"),
+        Provides("slow_power", "ratio", "delta, theta and alpha power, sign only", "healthy"),
         Provides("release_gain", "ratio", "glutamate released per spike"),
     )
 
@@ -50,11 +54,13 @@ class Circuit(Stage):
         release = 1 - u.release_inhibition
         # What is bound makes each event of inhibition larger; a GABA deficit makes it smaller.
         gaba_a = q.gaba_tone * (1 + p.benzodiazepine_gaba_gain * u.benzodiazepine)
+        # Rival mechanisms cut the path; lost GluN2B leaves interneurons little to be blocked.
+        inside = p.circuit_weight * q.interneuron_sensitivity
         inputs = (
-            q.nmda_block_pyramidal,
-            q.nmda_block_pv,
-            q.nmda_block_sst,
-            q.nmda_block_vip,
+            p.circuit_weight * q.nmda_block_pyramidal,
+            inside * q.nmda_block_pv,
+            inside * q.nmda_block_sst,
+            inside * q.nmda_block_vip,
             gaba_a - 1,
             release - 1,
             q.spine_density - 1,
@@ -62,4 +68,10 @@ class Circuit(Stage):
         steps = Between()
         logs = log_ratios(lambda name: p[name], inputs, power, steps)
         rates = {output: exp(value) for output, value in logs.items()}
-        return Equations(rates={}, provides={**rates, "release_gain": release}, between=steps)
+        read_outs = {
+            "interneuron_rate": (q.pv_rate + q.sst_rate) / 2,
+            "beta_power": 1 + p.beta_gain * (q.pv_rate - 1),
+            "slow_power": 1 + p.slow_gain * (q.sst_rate - 1),
+            "release_gain": release,
+        }
+        return Equations(rates={}, provides={**rates, **read_outs}, between=steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,6 @@ _COLUMNS = (
     "note",
 )
 _NOTE = "surface of the network; changes with all others of its circuit, by the option circuit"
-_ASSUMED = (
-    ("benzodiazepine_gaba_gain", "0.3", "0.1", "0.6", "larger inhibition with every GABA-A receptor bound"),
-)
 
 
 def circuit_values(name: str) -> dict[str, float]:
@@ -84,11 +82,19 @@ def write_circuit_table(path: Path, ensemble: Ensemble) -> None:
     ensemble : Ensemble
         Whose first circuit it is.
     """
+    coefficients = coefficients_of(ensemble.circuits[0].surface.ridge)
+    # What the network's runs do not tell stays as the shipped table has it.
+    others = [row for row in _shipped_rows() if row[0] not in coefficients]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        for name, value in coefficients_of(ensemble.circuits[0].surface.ridge).items():
+        for name, value in coefficients.items():
             text = f"{value:.6g}"
             writer.writerow([name, text, "ratio", text, text, "fixed", "", "", _SOURCE, "derived", _NOTE])
-        for name, text, low, high, note in _ASSUMED:
-            writer.writerow([name, text, "ratio", low, high, "lognormal", "", "", "assumed", "assumed", note])
+        writer.writerows(others)
+
+
+def _shipped_rows() -> list[list[str]]:
+    """Rows of the shipped table of stage 3."""
+    table = files("ketasim.model.parameters") / "human" / "circuit.csv"
+    return list(csv.reader(table.read_text(encoding="utf-8").splitlines()))[1:]

@@ -195,7 +195,7 @@ class Prepared:
     refused: dict[int, str]
 
 
-def at_rest(simulator: Simulator, cohort: Cohort) -> Rested:
+def at_rest(simulator: Simulator, cohort: Cohort, *, thorough: bool = True) -> Rested:
     """Find where persons rest at their severities.
 
     Parameters
@@ -204,6 +204,9 @@ def at_rest(simulator: Simulator, cohort: Cohort) -> Rested:
         The model.
     cohort : Cohort
         Who.
+    thorough : bool
+        Whether those who are not found at first are looked for one by one, which takes long. Of draws
+        far from the tables hardly one in a hundred of them is found so.
 
     Returns
     -------
@@ -218,7 +221,7 @@ def at_rest(simulator: Simulator, cohort: Cohort) -> Rested:
     states, loads, rest = simulator.finder.at_rest(columns, cohort.severity, cohort.stress[:, 0], inputs)
     refused: dict[int, str] = {}
     for i in np.flatnonzero(~rest).tolist():
-        if any(values[i] != 0.0 for values in cohort.inputs.values()):
+        if not thorough or any(values[i] != 0.0 for values in cohort.inputs.values()):
             refused[i] = (
                 f"no stable rest at {cohort.severity[i]:.3g} points was found with what this person takes."
             )

@@ -47,6 +47,8 @@ class Glutamate(Stage):
         Provides("gaba", "ratio", "extracellular GABA", "healthy"),
         Provides("gaba_tone", "ratio", "GABA made per unit of inhibitory firing", "healthy"),
         Provides("mglur5_surface", "ratio", "mGlu5 receptors on the surface", "healthy"),
+        Provides("mrs_glx", "ratio", "glutamate and glutamine by magnetic resonance", "healthy"),
+        Provides("mrs_gaba", "ratio", "GABA by magnetic resonance", "healthy"),
     )
 
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
@@ -73,11 +75,9 @@ class Glutamate(Stage):
                 ),
                 "autoreceptor_tone": (outside - x.autoreceptor_tone) / p.autoreceptor_time,
                 "gaba_outside": p.gaba_uptake_rate * (q.gaba_synthesis * inhibition - x.gaba_outside),
-                "mglur5_internalised": p.mglur5_internalisation_rate
-                * outside**p.mglur5_exponent
-                * rest
-                * (1 - inside)
-                - p.mglur5_internalisation_rate * (1 - rest) * inside,
+                # Perisynaptic receptors see far more than is seen outside: a steep law, as of the AMPA drive.
+                "mglur5_internalised": p.mglur5_recovery_rate
+                * (rest * (1 - inside) * outside**p.mglur5_exponent - (1 - rest) * inside),
             },
             provides={
                 "glutamate": outside,
@@ -85,5 +85,7 @@ class Glutamate(Stage):
                 "gaba": x.gaba_outside,
                 "gaba_tone": q.gaba_synthesis,
                 "mglur5_surface": (1 - inside) / (1 - rest),
+                "mrs_glx": 1 + p.mrs_glx_sensitivity * (outside - 1),
+                "mrs_gaba": 1 + p.mrs_gaba_sensitivity * (x.gaba_outside - 1),
             },
         )

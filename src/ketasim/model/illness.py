@@ -27,7 +27,10 @@ class Illness(Stage):
     states: ClassVar[tuple[State, ...]] = (
         State("stress_axis", "ratio", "activity of the stress axis", 1.0, 1.0),
     )
-    reads: ClassVar[tuple[Reads, ...]] = (Reads("severity", "points"),)
+    reads: ClassVar[tuple[Reads, ...]] = (
+        Reads("severity", "points"),
+        Reads("antidepressant_drive", "ratio"),
+    )
     inputs: ClassVar[tuple[Input, ...]] = (
         Input("life_stress", "ratio", "life stress of the day, in standard deviations"),
     )
@@ -43,7 +46,10 @@ class Illness(Stage):
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
         """Return rates and read-outs; the fixed point without load and at the healthy severity is 1."""
         feedback = p.stress_feedback * (q.severity - p.severity_healthy) / p.severity_reference
-        target = 1 + p.illness_load * p.stress_shift + feedback + p.life_stress_size * u.life_stress
+        # A conventional drug restores the feedback that turns the stress axis down.
+        treated = p.antidepressant_stress_gain * q.antidepressant_drive
+        strain = p.illness_load * p.stress_shift + feedback
+        target = 1 + strain - treated + p.life_stress_size * u.life_stress
         # A smooth floor: stress can be low but not negative.
         floored = softplus(target - p.stress_floor, p.stress_steepness)
         at_rest = softplus(1 - p.stress_floor, p.stress_steepness)
@@ -51,7 +57,14 @@ class Illness(Stage):
             rates={"stress_axis": (1 + floored - at_rest - x.stress_axis) / p.stress_axis_time},
             provides={
                 "stress": x.stress_axis,
-                "gaba_synthesis": exp(-p.gaba_shift * p.illness_load),
+                # Part of the deficit goes with the episode: it is halved in remission.
+                "gaba_synthesis": exp(
+                    -p.gaba_shift
+                    * (
+                        (1 - p.gaba_state_share) * p.illness_load
+                        + p.gaba_state_share * (x.stress_axis - 1) / p.gaba_stress_reference
+                    )
+                ),
                 "spine_formation_capacity": exp(-p.spine_formation_shift * p.illness_load),
                 "network_shift": p.network_illness_shift * p.illness_load,
                 "network_illness": p.network_illness_strength * p.illness_load,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ketasim.model.stage import Equations, Provides, Reads, Stage, State, Symbols
+from ketasim.model.stage import Equations, Input, Provides, Reads, Stage, State, Symbols
 
 __all__ = ["Inflammation"]
 
@@ -33,6 +33,9 @@ class Inflammation(Stage):
         Reads("stress", "ratio", "healthy"),
         Reads("immune_shift", "ratio"),
     )
+    inputs: ClassVar[tuple[Input, ...]] = (
+        Input("mtor_inhibition_periphery", "ratio", "share of mTORC1 inhibited outside the brain"),
+    )
     provides: ClassVar[tuple[Provides, ...]] = (
         Provides("tnf", "ratio", "TNF in plasma", "healthy"),
         Provides("il6", "ratio", "IL-6 in plasma", "healthy"),
@@ -41,15 +44,20 @@ class Inflammation(Stage):
         Provides("quinolinate_excess", "ratio", "quinolinate balance above health"),
         Provides("inflammation", "ratio", "inflammation", "healthy"),
         Provides("astrocyte_uptake", "ratio", "astrocytes' capacity to take up glutamate", "healthy"),
+        Provides("immune_protection", "ratio", "share of spine loss that immune suppression prevents"),
+        Provides("kynurenine", "ratio", "kynurenine against quinolinate", "healthy"),
+        Provides("crp_concentration", "mg/L", "C-reactive protein in plasma"),
     )
 
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
         """Return cytokine turnover with stress, baseline shift and a weak drug action."""
         drug = q.unbound_ketamine_arterial / (q.unbound_ketamine_arterial + p.cytokine_ic50)
-        aroused = 1 + q.immune_shift + p.cytokine_stress_gain * (q.stress - 1)
+        excess = q.immune_shift + p.cytokine_stress_gain * (q.stress - 1)
+        aroused = 1 + excess * (1 - p.mtor_immune_share * u.mtor_inhibition_periphery)
+        relieved = drug / (drug + p.anti_inflammatory_half) * p.anti_inflammatory_gain
         return Equations(
             rates={
-                "tnf_level": (aroused * (1 - drug) - x.tnf_level) / p.tnf_time,
+                "tnf_level": (aroused * (1 - drug) * (1 - relieved) - x.tnf_level) / p.tnf_time,
                 "il6_level": (aroused * (1 + p.il6_acute_gain * drug) - x.il6_level) / p.il6_time,
                 "crp_level": (x.il6_level**p.crp_exponent - x.crp_level) / p.crp_time,
                 "quinolinate_balance": (1 + p.quinolinate_gain * (q.inflammation - 1) - x.quinolinate_balance)
@@ -63,6 +71,9 @@ class Inflammation(Stage):
                 "quinolinate_excess": x.quinolinate_balance - 1,
                 "inflammation": p.inflammation_tnf_share * x.tnf_level
                 + (1 - p.inflammation_tnf_share) * x.il6_level,
+                "immune_protection": p.mtor_protection * u.mtor_inhibition_periphery,
+                "kynurenine": 1 / x.quinolinate_balance,
+                "crp_concentration": p.crp_healthy * x.crp_level,
                 "astrocyte_uptake": 1 / (1 + p.quinolinate_uptake_loss * (x.quinolinate_balance - 1)),
             },
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ketasim.model.stage import Equations, Provides, Reads, Stage, State, Symbols
+from ketasim.model.stage import Equations, Input, Provides, Reads, Stage, State, Symbols
 
 __all__ = ["Neurotrophin"]
 
@@ -33,6 +33,12 @@ class Neurotrophin(Stage):
         Reads("nmda_block_resting", "ratio"),
         Reads("stress", "ratio", "healthy"),
         Reads("antidepressant_drive", "ratio"),
+        Reads("occupancy_trkb", "ratio"),
+    )
+    inputs: ClassVar[tuple[Input, ...]] = (
+        Input("eef2k_inhibition", "ratio", "share of eEF2 kinase inhibited"),
+        Input("bdnf_loss", "ratio", "share of BDNF lost: 0.5 in heterozygous, 1 in knock-out animals"),
+        Input("trkb_site_loss", "ratio", "share of TrkB without the transmembrane site"),
     )
     provides: ClassVar[tuple[Provides, ...]] = (
         Provides("eef2", "ratio", "phosphorylated eEF2", "healthy"),
@@ -45,19 +51,25 @@ class Neurotrophin(Stage):
         """Return basal, activity-driven and eEF2-gated release, and saturable receptor activation."""
         active = q.plasticity_drive / (p.bdnf_half_drive + q.plasticity_drive)
         active_rest = 1 / (p.bdnf_half_drive + 1)
+        site = 1 - u.trkb_site_loss
         secretion = 1 + p.val66met_secretion * (
             p.bdnf_activity_gain * (active - active_rest)
-            + p.bdnf_antidepressant_gain * q.antidepressant_drive
+            + p.bdnf_antidepressant_gain * q.antidepressant_drive * site
         )
         derepressed = p.bdnf_eef2_gain * (1 - x.eef2_phosphorylated)
         suppression = 1 / (1 + p.bdnf_stress_suppression * (q.stress - 1))
+        # Animals with one gene make up for most of the loss; with none there is nothing to make up with.
+        lost = u.bdnf_loss * (1 - p.bdnf_compensation * (1 - u.bdnf_loss) * 2)
         bound = x.bdnf_released * (1 + p.trkb_half_bdnf) / (x.bdnf_released + p.trkb_half_bdnf)
+        direct = 1 + p.trkb_direct_gain * q.occupancy_trkb * site
+        unblocked = 1 - p.resting_weight * p.eef2_block_gain * q.nmda_block_resting
         return Equations(
             rates={
                 "eef2_phosphorylated": p.eef2_rate
-                * (1 - p.eef2_block_gain * q.nmda_block_resting - x.eef2_phosphorylated),
-                "bdnf_released": (suppression * (secretion + derepressed) - x.bdnf_released) / p.bdnf_time,
-                "trkb_active": (bound - x.trkb_active) / p.trkb_time,
+                * (unblocked * (1 - p.eef2k_share * u.eef2k_inhibition) - x.eef2_phosphorylated),
+                "bdnf_released": (suppression * (1 - lost) * (secretion + derepressed) - x.bdnf_released)
+                / p.bdnf_time,
+                "trkb_active": (bound * direct - x.trkb_active) / p.trkb_time,
                 "bdnf_in_plasma": (1 + p.bdnf_plasma_share * (x.bdnf_released - 1) - x.bdnf_in_plasma)
                 / p.bdnf_plasma_time,
             },

@@ -26,7 +26,7 @@ class Pain(Stage):
     states: ClassVar[tuple[State, ...]] = (
         State("analgesic_site", "uM", "S-ketamine at the analgesic effect site", 0.1),
         State("sensitisation", "ratio", "central sensitisation", 1.0, 1.0),
-        State("opioid_tolerance", "ratio", "opioid tolerance", 1.0, 1.0),
+        State("tolerance_to_opioids", "ratio", "opioid tolerance", 1.0, 1.0),
     )
     reads: ClassVar[tuple[Reads, ...]] = (
         Reads("unbound_s_ketamine_arterial", "uM"),
@@ -37,6 +37,7 @@ class Pain(Stage):
     provides: ClassVar[tuple[Provides, ...]] = (
         Provides("pain_nrs", "points", "pain, numeric rating scale (0 to 10)"),
         Provides("opioid_need", "mg/h", "oral morphine equivalents needed"),
+        Provides("opioid_tolerance", "ratio", "opioid tolerance; 1 without opioids"),
     )
 
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
@@ -47,7 +48,7 @@ class Pain(Stage):
             + p.analgesic_potency_norketamine * q.unbound_norketamine_arterial
         )
         relief = p.analgesia_maximum * hill(x.analgesic_site, p.analgesia_c50, p.analgesia_exponent)
-        need = p.opioid_dose * x.opioid_tolerance * x.sensitisation * (1 - relief)
+        need = p.opioid_dose * x.tolerance_to_opioids * x.sensitisation * (1 - relief)
         # Tolerance at rest is 1 + its gain times the usual opioid dose.
         usual = 1 + p.opioid_tolerance_gain * p.opioid_dose / p.opioid_dose_reference
         return Equations(
@@ -55,13 +56,14 @@ class Pain(Stage):
                 "analgesic_site": p.analgesic_site_rate * (entering - x.analgesic_site),
                 "sensitisation": (1 - p.sensitisation_block_gain * q.nmda_block_mean - x.sensitisation)
                 / p.sensitisation_time,
-                "opioid_tolerance": (
-                    usual * (1 - p.opioid_tolerance_block_gain * q.nmda_block_mean) - x.opioid_tolerance
+                "tolerance_to_opioids": (
+                    usual * (1 - p.opioid_tolerance_block_gain * q.nmda_block_mean) - x.tolerance_to_opioids
                 )
                 / p.opioid_tolerance_time,
             },
             provides={
                 "pain_nrs": p.pain_intensity * x.sensitisation * (1 - relief),
                 "opioid_need": need,
+                "opioid_tolerance": x.tolerance_to_opioids,
             },
         )

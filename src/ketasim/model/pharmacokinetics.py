@@ -162,6 +162,7 @@ class Pharmacokinetics(Stage):
             for name in GIVEN_RATES.values()
         ),
         *(Input(name, "ratio", f"{name} taken (0 or 1)") for name in COMEDICATIONS),
+        Input("metabolism_block", "ratio", "share of the way from norketamine to hydroxynorketamine blocked"),
     )
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("hepatic_extraction", "ratio", "hepatic extraction of S-ketamine", hepatic_extraction),
@@ -212,7 +213,7 @@ class Pharmacokinetics(Stage):
         rates[f"transit_{e}"] = formed - arriving
         rates[f"venous_fast_{e}"] = p.venous_fast_rate * (c1 - x[f"venous_fast_{e}"])
         rates[f"venous_slow_{e}"] = p.venous_slow_rate * (c1 - x[f"venous_slow_{e}"])
-        return c1, self._metabolites(x, p, e, rates, size, flow, arriving)
+        return c1, self._metabolites(x, p, u, e, rates, size, flow, arriving)
 
     @staticmethod
     def _metabolism(p: Symbols, u: Symbols, e: str, flow: Any) -> tuple[Any, Any, Any]:
@@ -240,7 +241,14 @@ class Pharmacokinetics(Stage):
 
     @staticmethod
     def _metabolites(
-        x: Symbols, p: Symbols, e: str, rates: dict[str, Any], size: Any, flow: Any, formed: Any
+        x: Symbols,
+        p: Symbols,
+        u: Symbols,
+        e: str,
+        rates: dict[str, Any],
+        size: Any,
+        flow: Any,
+        formed: Any,
     ) -> dict[str, Any]:
         nk = x[f"norketamine_{e}"] / (size * p.norketamine_volume)
         nk2 = x[f"norketamine_deep_{e}"] / (size * p.norketamine_volume_deep)
@@ -261,7 +269,7 @@ class Pharmacokinetics(Stage):
         hnk_lost = flow * p.hnk_clearance * (p.hnk_clearance_ratio_r if r else 1) * hnk
         rates[f"norketamine_{e}"] = formed - nk_lost - nk_exchange
         rates[f"norketamine_deep_{e}"] = nk_exchange
-        rates[f"hnk_{e}"] = p.hnk_fraction * nk_lost - hnk_lost - hnk_exchange
+        rates[f"hnk_{e}"] = p.hnk_fraction * (1 - u.metabolism_block) * nk_lost - hnk_lost - hnk_exchange
         rates[f"hnk_deep_{e}"] = hnk_exchange
         rates[f"dhnk_{e}"] = p.dhnk_fraction * nk_lost - flow * p.dhnk_clearance * dhnk
         return {"norketamine": nk, "hnk": hnk, "dhnk": dhnk}

@@ -146,12 +146,20 @@ class Receptors(Stage):
     )
     inputs: ClassVar[tuple[Input, ...]] = (
         Input("unbound_mk801", "uM", "MK-801 (dizocilpine) in plasma, unbound"),
+        Input("glun2b_antagonist", "ratio", "share of GluN2B channels held by a selective antagonist"),
+        Input("glun2b_loss_pyramidal", "ratio", "GluN2B lost from pyramidal cells, as a share"),
+        Input("glun2b_loss_interneurons", "ratio", "GluN2B lost from interneurons, as a share"),
+        Input("habenula_local_block", "ratio", "habenular channels blocked by a local injection, as a share"),
+        Input("habenula_activity", "ratio", "habenular firing while the drug is there, above the usual"),
     )
     derived: ClassVar[tuple[Derived, ...]] = (
         Derived("block_scale", "ratio", "common scale that meets the in-vivo anchor", solve_block_scale),
     )
     provides: ClassVar[tuple[Provides, ...]] = (
         *_block_quantities(),
+        Provides("glun2b_brake", "ratio", "extrasynaptic GluN2B function left on pyramidal cells", "healthy"),
+        Provides("interneuron_sensitivity", "ratio", "share of interneurons' block that GluN2B loss leaves"),
+        Provides("habenula_release", "ratio", "share of habenular bursts that block takes away", high=1.0),
         *(
             Provides(f"occupancy_{name}", "ratio", f"{label}, occupied share", high=1.0)
             for name, (label, _) in TARGETS.items()
@@ -165,6 +173,8 @@ class Receptors(Stage):
             "memantine": q.unbound_memantine / p.ic50_memantine,
             "mk801": u.unbound_mk801 / p.ic50_mk801,
         }
+        # Animals need many times the human exposure for the same effect; nobody knows why.
+        reaching = {name: p.species_exposure * level for name, level in reaching.items()}
         rates = {f"site_{name}": p.site_rate * (reaching[name] - x[f"site_{name}"]) for name in _BLOCKERS}
         provided = {}
         for pool in POOLS:
@@ -179,14 +189,27 @@ class Receptors(Stage):
                         p[f"trapping_{way}{'_habenula' if name == 'habenula' else ''}"]
                         for way in ("entry", "release")
                     )
+                    # A channel must open to trap: a firing habenula traps more.
+                    opened = 1 + u.habenula_activity if name == "habenula" else 1
                     rates[f"trapped_{name}"] = (
-                        entering * p.trapping_share * open_block * (1 - trapped) - leaving * trapped
+                        entering * opened * p.trapping_share * open_block * (1 - trapped) - leaving * trapped
                     )
         weight = sum(p[f"block_weight_{name}"] for name in CELL_CLASSES)
         provided["nmda_block_mean"] = (
             sum(p[f"block_weight_{name}"] * q[f"nmda_block_{name}"] for name in CELL_CLASSES) / weight
         )
+        provided |= self._interventions(p, q, u)
         return Equations(rates, {**provided, **self._occupancies(p, q)})
+
+    @staticmethod
+    def _interventions(p: Symbols, q: Symbols, u: Symbols) -> dict[str, Any]:
+        """What is left for the drug to act on where receptors are lost or held by another drug."""
+        held = (1 - u.glun2b_loss_pyramidal) * (1 - u.glun2b_antagonist)
+        return {
+            "glun2b_brake": held * (1 - q.nmda_block_extrasynaptic),
+            "interneuron_sensitivity": 1 - p.interneuron_glun2b_share * u.glun2b_loss_interneurons,
+            "habenula_release": 1 - (1 - q.nmda_block_habenula) * (1 - u.habenula_local_block),
+        }
 
     @staticmethod
     def _drive(x: Symbols, p: Symbols, pool: str) -> Any:

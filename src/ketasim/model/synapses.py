@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ketasim.model.functions import exp, hill
-from ketasim.model.stage import Equations, Provides, Reads, Stage, State, Symbols
+from ketasim.model.stage import Equations, Input, Provides, Reads, Stage, State, Symbols
 
 __all__ = ["Synapses"]
 
@@ -33,6 +33,10 @@ class Synapses(Stage):
         Reads("stress", "ratio", "healthy"),
         Reads("spine_formation_capacity", "ratio", "healthy"),
         Reads("quinolinate_excess", "ratio"),
+        Reads("immune_protection", "ratio"),
+    )
+    inputs: ClassVar[tuple[Input, ...]] = (
+        Input("spine_erasure", "1/h", "rate at which new spines are erased by an experiment"),
     )
     provides: ClassVar[tuple[Provides, ...]] = (
         Provides("spines_nascent", "ratio", "nascent spines, share of a healthy person's all", "healthy"),
@@ -52,19 +56,23 @@ class Synapses(Stage):
         )
         leaving = 1 / p.nascent_life
         maturing = p.maturing_share * leaving
-        # Healthy balance: what matures replaces what mature spines lose.
-        mature_loss = maturing * share / (1 - share)
+        # Healthy balance of mature spines: what matures, and steady renewal of their own, make up for loss.
+        mature_loss = 1 / p.mature_life
+        renewal = mature_loss * (1 - share) - maturing * share
         usual = x.spine_precursors**p.spinogenesis_exponent * q.spine_formation_capacity * slowed
         # A surplus of proteins evokes more spines, up to a limit that further doses do not lift.
         surplus = hill(x.spine_precursors, p.evoked_half, p.evoked_exponent)
         evoked = p.evoked_gain * (surplus - hill(1, p.evoked_half, p.evoked_exponent))
         formed = leaving * share * (usual + evoked) * room
-        lost = (leaving - maturing) * eliminated * x.nascent
+        # Peripheral mTOR inhibition slows the loss of new spines, through immune cells.
+        lost = (leaving - maturing) * eliminated * (1 - q.immune_protection) * x.nascent
         return Equations(
             rates={
                 "spine_precursors": (q.synaptic_protein - x.spine_precursors) / p.spine_birth_lag,
-                "nascent": formed - lost - maturing * x.nascent,
-                "mature": maturing * x.nascent - mature_loss * eliminated * x.mature,
+                "nascent": formed - lost - (maturing + u.spine_erasure) * x.nascent,
+                "mature": maturing * x.nascent
+                + renewal * q.spine_formation_capacity * slowed
+                - mature_loss * eliminated * x.mature,
             },
             provides={
                 "spines_nascent": x.nascent,

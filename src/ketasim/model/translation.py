@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ketasim.model.functions import exp
 from ketasim.model.stage import Equations, Input, Provides, Reads, Stage, State, Symbols
 
 __all__ = ["Translation"]
@@ -34,9 +35,11 @@ class Translation(Stage):
         Reads("eef2", "ratio", "healthy"),
         Reads("late_stage_gate", "ratio"),
         Reads("gaba_tone", "ratio", "healthy"),
+        Reads("glun2b_brake", "ratio", "healthy"),
     )
     inputs: ClassVar[tuple[Input, ...]] = (
         Input("mtor_inhibition_brain", "ratio", "share of mTORC1 inhibited in the brain"),
+        Input("translation_inhibition", "ratio", "share of protein synthesis inhibited"),
     )
     provides: ClassVar[tuple[Provides, ...]] = (
         Provides("mtorc1", "ratio", "active mTORC1", "healthy"),
@@ -49,7 +52,11 @@ class Translation(Stage):
         """Return a saturable drive divided by its feedback, a lagged synthesis and a slow pool."""
         n = p.mtorc1_exponent
         drive = q.trkb**n * (p.mtorc1_half_trkb**n + 1) / (p.mtorc1_half_trkb**n + q.trkb**n)
-        allowed = drive * (1 - u.mtor_inhibition_brain) / x.rheb_feedback**p.rheb_exponent
+        # Extrasynaptic GluN2B holds mTORC1 down; without it the drive is larger.
+        released = exp(p.extrasynaptic_gain * (1 - q.glun2b_brake))
+        # No inhibitor takes all: else activity would be at zero, where its law ends.
+        left = 1 - (1 - p.mtor_uninhibited) * u.mtor_inhibition_brain
+        allowed = drive * released * left / x.rheb_feedback**p.rheb_exponent
         made = (x.mtorc1_active / q.eef2**p.eef2_translation_exponent) ** p.translation_exponent
         # Too little GABA is answered by fewer surface receptors (homeostasis).
         glua1 = x.protein_pool**p.glua1_exponent * q.gaba_tone**p.glua1_gaba_exponent
@@ -57,7 +64,8 @@ class Translation(Stage):
             rates={
                 "mtorc1_active": (allowed - x.mtorc1_active) / p.mtorc1_time,
                 "rheb_feedback": (x.mtorc1_active - x.rheb_feedback) / p.rheb_time,
-                "translation_activity": (made - x.translation_activity) / p.translation_time,
+                "translation_activity": (made * (1 - u.translation_inhibition) - x.translation_activity)
+                / p.translation_time,
                 "protein_pool": (x.translation_activity - x.protein_pool) / p.protein_time
                 - p.deep_block_protein_loss * (1 - q.late_stage_gate) * (x.protein_pool - 1),
                 "glua1_on_surface": (glua1 - x.glua1_on_surface) / p.glua1_time,

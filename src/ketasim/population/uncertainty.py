@@ -6,11 +6,8 @@ fitted biology together, as its targets leave it open; or every uncertain parame
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Collection, Mapping
-from functools import cache
-from importlib.resources import files
 from typing import SupportsIndex
 
 import numpy as np
@@ -18,6 +15,7 @@ from scipy.special import expit, logit, ndtri
 
 from ketasim.errors import StudyError, unknown_name
 from ketasim.model.parameters import GRADES, Parameter, ParameterSet
+from ketasim.population.draws import load_posterior
 from ketasim.population.effects import load_effects
 from ketasim.population.streams import FloatArray, uniforms
 
@@ -25,7 +23,6 @@ __all__ = [
     "UNCERTAIN_GRADES",
     "draw_fitted_sets",
     "draw_parameter_sets",
-    "load_fit_covariance",
     "uncertain_parameters",
 ]
 
@@ -140,30 +137,13 @@ def _between(low: float, high: float, z: FloatArray) -> FloatArray:
     return 0.5 * (low + high) + (high - low) / _WIDTH * z
 
 
-@cache
-def load_fit_covariance() -> tuple[tuple[str, ...], FloatArray]:
-    """Fitted parameters of the biology, and the covariance of their logarithms around the tables' values.
-
-    Made by ``ketasim calibrate uncertainty``: a normal posterior, prior and targets together.
-    """
-    text = (files("ketasim.population") / "fit_covariance.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(text.splitlines()))
-    names = tuple(dict.fromkeys(row["first"] for row in rows))
-    places = {name: place for place, name in enumerate(names)}
-    found = np.zeros((len(names), len(names)))
-    for row in rows:
-        i, j = places[row["first"]], places[row["second"]]
-        found[i, j] = found[j, i] = float(row["covariance"])
-    return names, found
-
-
 def draw_fitted_sets(parameters: ParameterSet, n: int, seed: SupportsIndex) -> list[ParameterSet]:
-    """Draw typical values of the fitted biology together, as its targets leave them open.
+    """Draw typical values of what was fitted together, as its targets leave them open.
 
     Parameters
     ----------
     parameters : ParameterSet
-        Values around which is drawn, and ranges at which it is cut.
+        What is moved, as far as the shipped posterior is off its own centre.
     n : int
         Number of sets.
     seed : int
@@ -172,7 +152,7 @@ def draw_fitted_sets(parameters: ParameterSet, n: int, seed: SupportsIndex) -> l
     Returns
     -------
     list of ParameterSet
-        What the biology's calibration does not fit stays as it is.
+        What the calibration does not fit stays as it is.
 
     Raises
     ------
@@ -181,24 +161,16 @@ def draw_fitted_sets(parameters: ParameterSet, n: int, seed: SupportsIndex) -> l
 
     Notes
     -----
-    Normal on the log scale with the covariance of :func:`load_fit_covariance`: sets agree with the targets
-    nearly as well as the shipped one, as far as the model is straight between them.
+    Sets of the shipped posterior in a random order, none twice before all are used.
     """
     if n < 0:
         raise StudyError(f"parameter sets: n {n!r} is negative; give the number of sets.")
-    names, covariance = load_fit_covariance()
-    zeros, numbers = np.zeros(n, dtype=np.int64), np.arange(1, n + 1, dtype=np.int64)
-    z = np.array([ndtri(uniforms(seed, _STUDY, zeros, numbers, "fit", name)) for name in names])
-    # The symmetric root: a parameter's own number moves itself most, whatever the order of names.
-    values, vectors = np.linalg.eigh(covariance)
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    moves = np.exp(root @ z)
-    return [
-        parameters.with_values(
-            {
-                name: min(max(parameters[name].value * move, parameters[name].low), parameters[name].high)
-                for name, move in zip(names, column.tolist(), strict=True)
-            }
-        )
-        for column in moves.T
+    draws = load_posterior()
+    rounds = range(-(-n // len(draws)))
+    numbers = np.arange(1, len(draws) + 1, dtype=np.int64)
+    orders = [
+        np.argsort(uniforms(seed, _STUDY, np.full(len(draws), turn), numbers, "posterior")) for turn in rounds
     ]
+    if not orders:
+        return []
+    return draws.take(np.concatenate(orders)[:n]).sets(parameters)

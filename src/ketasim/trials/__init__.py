@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ketasim.trials.study.catalogue import shipped_studies
     from ketasim.trials.study.check import check_study
     from ketasim.trials.study.template import new_study_text
+    from ketasim.trials.works import load_work, shipped_works, works_in
 
 __all__ = [
     "Study",
@@ -22,10 +23,13 @@ __all__ = [
     "analyse",
     "check_study",
     "compare",
+    "load_work",
     "new_study_text",
     "shipped_studies",
+    "shipped_works",
     "study_schema",
     "summarise",
+    "works_in",
 ]
 
 #: Where each public name lives. Scoring, which one person needs too, must not wait for study files.
@@ -38,6 +42,7 @@ _HOMES = {
     "ketasim.trials.study.check": ("check_study",),
     "ketasim.trials.study.template": ("new_study_text",),
     "ketasim.trials.conduct.trial": ("Trial",),
+    "ketasim.trials.works": ("load_work", "shipped_works", "works_in"),
 }
 
 # Hidden from type checkers, which would else accept any misspelt name.

@@ -113,6 +113,8 @@ class Bench:
 
     parameters: ParameterSet = field(default_factory=load_parameters)
     _runs: dict[object, Run] = field(default_factory=dict, repr=False)
+    #: What else was computed once, such as virtual trials.
+    kept: dict[object, object] = field(default_factory=dict, repr=False)
 
     @cached_property
     def simulator(self) -> Simulator:

@@ -33,7 +33,7 @@ ITEMS: tuple[Item, ...] = (
         "rival_wirings",
         "15",
         "Rival mechanisms must disagree with one another on their own intervention tests",
-        "the rival wirings come with a later part",
+        "each wiring is calibrated first: `ketasim hypotheses` tells what it disagrees on",
     ),
 )
 

@@ -7,7 +7,14 @@ import numpy as np
 from ketasim.engine.schedule import InputPath
 from ketasim.model.clamp import Clamp
 from ketasim.model.simulator import Run
-from ketasim.validation.bench import NO_DRUG, SINGLE, Bench, Finding, Item, later, must, spell
+from ketasim.validation.bench import NO_DRUG, SINGLE, Bench, Finding, Item, must, spell
+from ketasim.validation.items_population import (
+    bdnf_heterozygous,
+    gaba_in_remission,
+    mrs_dispute,
+    rat_efflux,
+    sirolimus_two_weeks,
+)
 
 __all__ = ["ITEMS"]
 
@@ -203,25 +210,10 @@ ITEMS: tuple[Item, ...] = (
     _glutamate_off,
     _glutamine_enrichment,
     _gaba_deficit,
-    later(
-        "gaba_in_remission",
-        "4",
-        "The GABA deficit is halved in remission (SMD -0.24 after -0.52)",
-        "remitted patients come with a later part",
-    ),
+    gaba_in_remission,
     _mglur5_low,
-    later(
-        "rat_efflux",
-        "4",
-        "Rat glutamate efflux up at 10 to 30 mg/kg, flat near 50, down at 200",
-        "rodent tables come with a later part",
-    ),
-    later(
-        "mrs_dispute",
-        "4",
-        "Magnetic resonance disputes the size of the surge: +37.8 % in 8 patients, none in volunteers",
-        "the read-out with its own sensitivity comes with a later part",
-    ),
+    rat_efflux,
+    mrs_dispute,
     _nbqx,
     _ampa_clamp,
     _deep_block,
@@ -229,17 +221,12 @@ ITEMS: tuple[Item, ...] = (
     _bdnf_pulse,
     _eef2_falls,
     _met_met,
-    later("bdnf_heterozygous", "6", "BDNF+/- mice still respond", "rodent tables come with a later part"),
+    bdnf_heterozygous,
     _mtorc1_adapts,
     _second_pulse,
     _rapamycin,
     _sirolimus,
-    later(
-        "sirolimus_two_weeks",
-        "7",
-        "Oral sirolimus raises two-week response from 13 to 41 %",
-        "immune action and peripheral exposure of an mTOR inhibitor come with a later part",
-    ),
+    sirolimus_two_weeks,
     _protein_life,
     _peak_order,
 )

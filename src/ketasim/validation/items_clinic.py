@@ -7,7 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from ketasim.validation.bench import SINGLE, Bench, Finding, Item, later, must, spell
+from ketasim.validation.bench import SINGLE, Bench, Finding, Item, must, spell
+from ketasim.validation.items_population import (
+    patient_spread,
+    placebo_and_null_trials,
+    relapse_medians,
+)
 
 __all__ = ["ITEMS"]
 
@@ -17,7 +22,6 @@ _DOUBLE = "1 mg/kg ketamine iv over 40 min"
 _SIX = f"{SINGLE}, twice weekly x 3 weeks"
 _SIX_STARTS = (0.0, 72.0, 168.0, 240.0, 336.0, 408.0)
 _LONG = "84 mg esketamine intranasal, weekly x 16"
-_VIRTUAL = "needs a virtual trial: see `ketasim run murrough2013b`"
 
 
 @must("11", "The effect is visible at 2 h (more than 1 point)")
@@ -161,22 +165,7 @@ ITEMS: tuple[Item, ...] = (
     _antidepressant_onset,
     _ideation,
     _relapse_order,
-    later(
-        "relapse_medians",
-        "11",
-        "Median relapse about 11 days after one infusion, 18 after six; a quarter stay well",
-        _VIRTUAL,
-    ),
-    later(
-        "patient_spread",
-        "11",
-        "Change SD 10 to 15 on a baseline SD of 5 to 6, skewed or two-humped",
-        _VIRTUAL,
-    ),
-    later(
-        "placebo_and_null_trials",
-        "11b",
-        "Placebo by setting, larger at 2 h than at 24 h; some trials are null",
-        "a score is a matter of a trial: see `ketasim run takahashi2021`",
-    ),
+    relapse_medians,
+    patient_spread,
+    placebo_and_null_trials,
 )

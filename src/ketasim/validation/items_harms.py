@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ketasim.validation.bench import SINGLE, Bench, Finding, Item, later, must
+from ketasim.validation.bench import SINGLE, Bench, Finding, Item, must
+from ketasim.validation.items_population import cancer_pain
 
 __all__ = ["ITEMS"]
 
@@ -141,12 +142,7 @@ def _bladder_heavy(bench: Bench) -> Finding:
 ITEMS: tuple[Item, ...] = (
     _analgesia,
     _opioid_sparing,
-    later(
-        "cancer_pain",
-        "12",
-        "A cancer-pain trial was null",
-        "painful conditions as populations come with a later part",
-    ),
+    cancer_pain,
     _dissociation,
     _dissociation_fades,
     _drug_high,

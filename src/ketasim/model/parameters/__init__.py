@@ -64,6 +64,8 @@ _COLUMNS = (
     "grade",
     "note",
 )
+#: The species whose tables are complete.
+_REFERENCE = "human"
 #: Columns that a table may leave out: nothing of it varies between doses.
 _OCCASION_COLUMNS = ("iov", "iov_source")
 
@@ -282,7 +284,7 @@ class ParameterSet(Mapping[str, Parameter]):
 
 @cache
 def load_parameters(species: str = "human") -> ParameterSet:
-    """Load the shipped tables of a species.
+    """Load the shipped tables of a species: ``human``, ``rat`` or ``mouse``.
 
     Raises
     ------
@@ -293,16 +295,24 @@ def load_parameters(species: str = "human") -> ParameterSet:
     if not folder.is_dir():
         known = [item.name for item in resources.files(__package__).iterdir() if item.is_dir()]
         raise ModelError(unknown_name("species", species, [name for name in known if name[0].isalpha()]))
-    found: dict[str, Parameter] = {}
+    # An animal is the human tables with what is known to differ in place: no equation is its own.
+    found: dict[str, Parameter] = {} if species == _REFERENCE else dict(load_parameters(_REFERENCE))
+    own: set[str] = set()
     for item in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if item.name.endswith(".csv"):
             with resources.as_file(item) as path:
                 for parameter in _read_table(path):
-                    if parameter.name in found:
+                    if parameter.name in own:
                         raise ModelError(
                             f"parameter {parameter.name!r} stands in {item.name} and in "
                             f"{found[parameter.name].stage}.csv; a name belongs to one stage."
                         )
+                    if species != _REFERENCE and parameter.name not in found:
+                        raise ModelError(
+                            f"{species}/{item.name}: {unknown_name('parameter', parameter.name, found)} "
+                            "A species replaces rows of the human tables."
+                        )
+                    own.add(parameter.name)
                     found[parameter.name] = parameter
     return ParameterSet(found, _correlations(species, found))
 

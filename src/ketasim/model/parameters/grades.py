@@ -13,6 +13,7 @@ OWN_SOURCES: Mapping[str, str] = {
     "pk_calibration": "fitted by this project to published concentrations",
     "pubchem": "PubChem compound record",
     "scale_definition": "definition of the scale",
+    "spread_calibration": "fitted by this project to published standard deviations of change",
     "slow_feasibility": "fitted by this project to published trials (feasibility fit)",
 }
 

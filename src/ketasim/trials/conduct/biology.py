@@ -124,6 +124,8 @@ class Biology:
         See :class:`~ketasim.model.cohort.Given`.
     active : bool
         Whether active drugs are given; without, every dose is zero.
+    thorough : bool
+        See :func:`~ketasim.model.cohort.at_rest`.
     """
 
     simulator: Simulator
@@ -132,12 +134,14 @@ class Biology:
     inputs: Sequence[Mapping[str, float]]
     occasions: Mapping[str, FloatArray] = field(default_factory=dict)
     active: bool = True
+    thorough: bool = True
     states: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @cached_property
     def rested(self) -> Rested:
         """All at rest before the trial."""
-        found = at_rest(self.simulator, self.cohort)
+        options = {} if self.thorough else {"thorough": False}
+        found = at_rest(self.simulator, self.cohort, **options)
         self.states = found.states.copy()
         return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,13 +14,14 @@ from ketasim.model.cohort import Cohort
 from ketasim.population import (
     People,
     draw_covariates,
-    draw_people,
     parameter_columns,
     people_inputs,
 )
 from ketasim.trials import scoring
 from ketasim.trials.conduct.allocation import allocate
 from ketasim.trials.conduct.decisions import Seen, Who, strata_of
+from ketasim.trials.conduct.people import drawn_people
+from ketasim.trials.scoring.drawn import PersonScoring
 from ketasim.trials.scoring.scales import SCALES
 from ketasim.trials.scoring.study_effect import StudyEffect, study_effect
 from ketasim.trials.study import Study
@@ -38,6 +39,8 @@ IntArray = npt.NDArray[np.int64]
 #: Highest latent severity that a patient is set up with, in MADRS points: at 60 the read-out has no inverse.
 _HIGHEST_SEVERITY = 58.0
 _WEEK_H = 168.0
+#: Parameters of the scoring layer.
+_SCORING = frozenset(field.name for field in fields(scoring.ScoringParameters))
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,10 @@ class Enrolled:
         The same for the model.
     hope : array
         Factor on each one's placebo terms: the person's and the study's.
+    replicate : array of int
+        Trial that each belongs to; ``who`` names the trial whose random numbers he has.
+    numbers : PersonScoring
+        Of the scoring layer.
     """
 
     people: People
@@ -84,6 +91,8 @@ class Enrolled:
     enrolled_h: FloatArray
     cohort: Cohort
     hope: FloatArray
+    replicate: IntArray
+    numbers: PersonScoring
 
     def __len__(self) -> int:
         return len(self.who)
@@ -158,39 +167,35 @@ def enrol(trial: Trial, replicates: IntArray, subjects: IntArray) -> Enrolled:
         Which trial, and which patient of it, from 1.
     """
     study = trial.study
-    rolls = {replicate: trial.roll(replicate) for replicate in np.unique(replicates).tolist()}
-    pick = list(zip(replicates.tolist(), (subjects - 1).tolist(), strict=True))
+    streams, draw = trial.streams_of(replicates), trial.draw_of(replicates)
+    rolls = {replicate: trial.roll(replicate) for replicate in np.unique(streams).tolist()}
+    pick = list(zip(streams.tolist(), (subjects - 1).tolist(), strict=True))
     arm = np.array([rolls[r].arm[s] for r, s in pick], dtype=np.int64)
     stratum = np.array([rolls[r].stratum[s] for r, s in pick], dtype=np.str_)
     enrolled = np.array([rolls[r].enrolled_h[s] for r, s in pick])
-    parents = [population_spec(study, item.id).parent() for item in study.arms]
-    people = draw_people(
-        population_spec(study),
-        trial.variability,
-        seed=trial.seed,
-        study=study.id,
-        replicates=replicates,
-        subjects=subjects,
-        parents=parents,
-        which=arm,
-        days=trial.days,
-        stress_tau_h=trial.parameters["life_stress_time"].value,
-        stress_sd_points=trial.parameters["life_stress_points"].value,
-        error_sd=scoring.error_sd(trial.scoring, study.population.baseline.scale),
-    )
-    who = Who(trial.seed, study.id, replicates, subjects)
-    effects = {
-        replicate: study_effect(trial.scoring, seed=trial.seed, study=study.id, replicate=replicate)
+    who = Who(trial.seed, study.id, streams, subjects)
+    numbers = PersonScoring(trial.scoring_sets, np.minimum(draw, len(trial.scoring_sets) - 1))
+    people = drawn_people(trial, who, arm, draw, numbers)
+    factor, shift = _study_effects(trial, replicates)
+    hope = factor * np.exp(people.deviations.get("placebo_gain", np.zeros(len(who))))
+    cohort = cohort_of(trial, people, shift, who.uniforms("pain"), draw)
+    return Enrolled(people, who, arm, stratum, enrolled, cohort, hope, replicates, numbers)
+
+
+def _study_effects(trial: Trial, replicates: IntArray) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """Factor on each person's placebo terms, and deviations of his parameters, that his study has."""
+    own, place = np.unique(replicates, return_inverse=True)
+    sets = trial.scoring_sets
+    effects = [
+        study_effect(sets[min(draw, len(sets) - 1)], seed=trial.seed, study=trial.study.id, replicate=stream)
         if trial.between_study
         else StudyEffect()
-        for replicate in rolls
-    }
-    factor = np.array([effects[r].placebo_factor for r, _ in pick])
-    names = sorted({name for effect in effects.values() for name in effect.deviations})
-    shift = {name: np.array([effects[r].deviations.get(name, 0.0) for r, _ in pick]) for name in names}
-    hope = factor * np.exp(people.deviations.get("placebo_gain", np.zeros(len(who))))
-    cohort = cohort_of(trial, people, shift, who.uniforms("pain"))
-    return Enrolled(people, who, arm, stratum, enrolled, cohort, hope)
+        for draw, stream in zip(trial.draw_of(own).tolist(), trial.streams_of(own).tolist(), strict=True)
+    ]
+    names = sorted({name for effect in effects for name in effect.deviations})
+    factor = np.array([effect.placebo_factor for effect in effects])
+    shifts = {name: np.array([effect.deviations.get(name, 0.0) for effect in effects]) for name in names}
+    return factor[place], {name: values[place] for name, values in shifts.items()}
 
 
 def cohort_of(
@@ -198,6 +203,7 @@ def cohort_of(
     people: People,
     shift: dict[str, FloatArray] | None = None,
     pain: FloatArray | float = 0.5,
+    draw: IntArray | None = None,
 ) -> Cohort:
     """People as the model takes them.
 
@@ -211,6 +217,8 @@ def cohort_of(
         Further deviations of parameters: those of the study.
     pain : array or float
         Share of people in less pain at entry, if the study is about pain.
+    draw : array of int, optional
+        Draw of the parameters that each has; left out, all have those of the tables.
     """
     if shift:
         deviations = dict(people.deviations)
@@ -218,12 +226,17 @@ def cohort_of(
             deviations[name] = deviations.get(name, np.zeros(len(people))) + values
         people = replace(people, deviations=deviations)
     points = people.severity_baseline
+    columns = {**parameter_columns(people, trial.parameters), **_in_pain(trial.study, people, pain)}
+    if trial.draws is not None and draw is not None:
+        # Typical values of the scoring layer are none of the body's: they are in the persons' numbers.
+        own = trial.draws.only(name for name in trial.draws.names if name not in _SCORING)
+        columns = own.columns(trial.parameters, columns, draw)
     if trial.study.population.baseline.scale == "hamd17":
-        points = points / trial.parameters["hamd17_per_madrs"].value
+        points = points / columns.get("hamd17_per_madrs", trial.parameters["hamd17_per_madrs"].value)
     known = trial.simulator.chain.inputs
     return Cohort(
         trial.parameters,
-        {**parameter_columns(people, trial.parameters), **_in_pain(trial.study, people, pain)},
+        columns,
         np.minimum(points, _HIGHEST_SEVERITY),
         people.stress,
         {name: values for name, values in people_inputs(people).items() if name in known},

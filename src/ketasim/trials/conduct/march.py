@@ -95,8 +95,8 @@ class _Conduct:
         self.visits = np.array(trial.rating_times)
         self.entry = self.enrolled.people.baseline
         self.rater = Rater(
-            study, trial.scoring, trial.settings, trial.rated, self.enrolled.who, self.entry,
-            self.enrolled.hope, trial.hold,
+            study, self.enrolled.numbers, trial.settings, trial.rated, self.enrolled.who, self.entry,
+            self.enrolled.cohort.severity, self.enrolled.hope, trial.hold,
         )  # fmt: skip
         chance = np.array([setting.allocation for setting in trial.settings])
         missed = self._missed(self.enrolled.arm, 0.0)
@@ -127,7 +127,11 @@ class _Conduct:
             replicates=who.replicate,
             subjects=who.subject,
         )
-        return Biology(trial.simulator, self.enrolled.cohort, plans, trial.inputs, occasions)
+        # Of many draws those far off are left out, and reported, rather than searched for.
+        thorough = trial.draws is None
+        return Biology(
+            trial.simulator, self.enrolled.cohort, plans, trial.inputs, occasions, thorough=thorough
+        )
 
     @cached_property
     def twin(self) -> Biology:

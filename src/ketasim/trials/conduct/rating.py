@@ -19,7 +19,8 @@ from ketasim.trials import scoring
 from ketasim.trials.conduct.biology import Group
 from ketasim.trials.conduct.decisions import Who
 from ketasim.trials.conduct.progress import Progress
-from ketasim.trials.scoring import ScoringParameters, Setting
+from ketasim.trials.scoring import Setting
+from ketasim.trials.scoring.drawn import PersonScoring
 from ketasim.trials.scoring.empirical import empirical_relief
 from ketasim.trials.scoring.scales import SCALES, from_base
 from ketasim.trials.study import Arm, Study
@@ -56,7 +57,7 @@ class Rater:
     ----------
     study : Study
         The design.
-    numbers : ScoringParameters
+    numbers : PersonScoring
         Of the scoring layer.
     settings : sequence of Setting
         Circumstances of each arm that act on expectancy.
@@ -66,6 +67,8 @@ class Rater:
         Names the persons' random numbers.
     entry : array, shape (persons,)
         Rated totals at entry, on the study's scale.
+    start : array, shape (persons,)
+        Latent severity at entry, in MADRS points.
     hope : array, shape (persons,)
         Factor on each one's placebo terms.
     hold : str
@@ -74,11 +77,12 @@ class Rater:
     """
 
     study: Study
-    numbers: ScoringParameters
+    numbers: PersonScoring
     settings: Sequence[Setting]
     scales: Sequence[str]
     who: Who
     entry: FloatArray
+    start: FloatArray
     hope: FloatArray
     hold: Hold = "nothing"
 
@@ -93,7 +97,8 @@ class Rater:
             return np.full(len(group.persons), setting.allocation)
         first = group.plan.first_doses_h[-1]
         strongest = self.strongest(group, time_h, progress)
-        return scoring.believed(strongest, bool(time_h > first), setting, self.numbers)
+        numbers = self.numbers.of(group.persons)
+        return scoring.believed(strongest, bool(time_h > first), setting, numbers)
 
     def strongest(self, group: Group, time_h: float, progress: Progress) -> FloatArray:
         """Largest felt effect since the current arm's first dose, up to a time of the stretch."""
@@ -116,7 +121,7 @@ class Rater:
             plan.sessions_h,
             belief[:, None],
             setting,
-            self.numbers,
+            self.numbers.of(group.persons),
             hope,
             min(starts, default=0.0),
         ).total[:, 0]
@@ -163,8 +168,9 @@ class Rater:
             Belief and what was felt until the stretch.
         """
         belief = self.belief(group, time_h, progress)
-        relief = self.relief(group, time_h, belief)
         madrs = other.between("madrs", rated_h)
+        alone = self.relief(group, time_h, belief)
+        relief = scoring.shared(alone, madrs, self.start[group.persons])
         placebo = scoring.placebo(madrs, relief)
         scores = {
             scale: self._score(scale, group, other, time_h, rated_h, relief)
@@ -186,7 +192,8 @@ class Rater:
             return self.entry[group.persons].copy()
         visit = f"{time_h:.6g}"
         if scale in SCALE_MAXIMUM:
-            error = scoring.error_sd(self.numbers, scale) * self._normal(group, "score", scale, visit)
+            sd = self.numbers.error_sd(scale, group.persons)
+            error = sd * self._normal(group, "score", scale, visit)
             return scoring.score(other.between(scale, rated_h), relief, error, SCALE_MAXIMUM[scale])
         base = SCALES[scale].base
         if not base:

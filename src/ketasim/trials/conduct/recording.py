@@ -90,7 +90,7 @@ def _outcomes(trial: Trial, conducted: Conducted) -> pa.Table:
     codes = np.where(missing, np.tile(codes.ravel(), blocks), len(words))
     columns: dict[str, Any] = {
         "study": _same(trial.study.id, rows * blocks),
-        "replicate": np.tile(np.repeat(who.replicate, each), blocks),
+        "replicate": np.tile(np.repeat(conducted.enrolled.replicate, each), blocks),
         "arm": _text(arms, np.tile(np.repeat(conducted.enrolled.arm, each), blocks)),
         "treatment": _text(arms, np.tile(conducted.treatment.ravel(), blocks)),
         "subject": np.tile(np.repeat(who.subject, each), blocks),
@@ -118,7 +118,7 @@ def _patients(trial: Trial, conducted: Conducted) -> pa.Table:
     )
     columns: dict[str, Any] = {
         "study": _same(trial.study.id, count),
-        "replicate": enrolled.who.replicate,
+        "replicate": enrolled.replicate,
         "subject": enrolled.who.subject,
         "arm": _text([arm.id for arm in trial.study.arms], enrolled.arm),
         "stratum": _words(enrolled.stratum),
@@ -148,7 +148,7 @@ def _events(trial: Trial, conducted: Conducted) -> pa.Table:
     arms = [arm.id for arm in study.arms]
     columns: dict[str, Any] = {
         "study": _same(study.id, len(events)),
-        "replicate": who.replicate[person],
+        "replicate": conducted.enrolled.replicate[person],
         "arm": _text(arms, conducted.enrolled.arm[person]),
         "subject": who.subject[person],
         "time_h": np.array([event.time_h for event in events], dtype=np.float64),

@@ -7,29 +7,32 @@ neither order, chunk nor worker can change a result.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ketasim.errors import StudyError, unknown_name
 from ketasim.model.parameters import ParameterSet
 from ketasim.model.simulator import Simulator
 from ketasim.model.times import output_times
 from ketasim.population import SCALE_MAXIMUM, Variability
-from ketasim.trials import scoring
+from ketasim.population.draws import Draws
+from ketasim.trials.causes import arm_inputs
 from ketasim.trials.conduct.enrolment import Roll, make_roll
-from ketasim.trials.conduct.modifiers import arm_inputs
 from ketasim.trials.conduct.rating import Hold, setting_of
 from ketasim.trials.endpoints import remission_threshold
 from ketasim.trials.harms.exposure import PEAKS
-from ketasim.trials.scoring.parameters import Setting
+from ketasim.trials.scoring.parameters import ScoringParameters, Setting
 from ketasim.trials.scoring.scales import SCALES
 from ketasim.trials.study import Study
 
 __all__ = ["HOLDS", "Keep", "Trial"]
+
+IntArray = npt.NDArray[np.int64]
 
 #: What is recorded: all, or rated scales and what they are made of.
 Keep = Literal["all", "scores"]
@@ -43,6 +46,9 @@ _ALWAYS = ("cadss", "felt_effect", "systolic_pressure", "sedation", "nausea")
 _KEPT_PEAKS = (*PEAKS, "systolic_pressure", "heart_rate")
 #: What the scoring layer reads.
 _FOR_SCORING = ("severity", "madrs", "felt_effect")
+
+#: Scoring parameter that is a definition, and no quantity of which one could be uncertain.
+_DEFINITION = "visit_gap"
 
 #: Patients of one replicate whose list is remembered; longer ones alone.
 _REMEMBERED = 100_000
@@ -76,6 +82,12 @@ class Trial:
         Whether each replicate has an effect of its own, as one trial differs from the next.
     keep : str
         ``all``, or ``scores``: rated scales, severity, belief and placebo only.
+    draws : Draws, optional
+        Draws of the typical values: the first replicate has the first one, and so on, beginning anew
+        after the last. Left out, all have those of ``parameters``.
+    common : bool
+        Whether every replicate has the random numbers of the first one, so that replicates differ by
+        their draws alone.
 
     Raises
     ------
@@ -93,6 +105,8 @@ class Trial:
     hold: Hold = "nothing"
     between_study: bool = False
     keep: Keep = "all"
+    draws: Draws | None = None
+    common: bool = False
     # Not a thing to be given: a copy with another seed or size has a list of its own.
     _rolls: dict[int, Roll] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -109,6 +123,18 @@ class Trial:
             raise StudyError(
                 f"{self.study.id}: population.baseline.scale: "
                 f"{unknown_name('scale', self.study.population.baseline.scale, SCALE_MAXIMUM)}"
+            )
+        if self.draws is not None:
+            self._check(self.draws)
+
+    def _check(self, draws: Draws) -> None:
+        for name in draws.names:
+            if name not in self.parameters:
+                raise StudyError(f"draws: {unknown_name('parameter', name, self.parameters)}")
+        if _DEFINITION in draws.names:
+            raise StudyError(
+                f"draws: {_DEFINITION} says which doses are one treatment visit, the same in all draws; "
+                "leave it out of them."
             )
 
     @cached_property
@@ -206,9 +232,26 @@ class Trial:
         return {scale: remission_threshold(self.study, scale) for scale in self.rated}
 
     @cached_property
-    def scoring(self) -> scoring.ScoringParameters:
+    def scoring(self) -> ScoringParameters:
         """Numbers of the scoring layer."""
-        return scoring.ScoringParameters.from_table(self.parameters)
+        return ScoringParameters.from_table(self.parameters)
+
+    @cached_property
+    def scoring_sets(self) -> tuple[ScoringParameters, ...]:
+        """Numbers of the scoring layer of each draw; a single set if they are the same in all."""
+        names = [field.name for field in fields(ScoringParameters)]
+        own = None if self.draws is None else self.draws.only(names)
+        if own is None or not own.names:
+            return (self.scoring,)
+        return tuple(map(ScoringParameters.from_table, own.sets(self.parameters)))
+
+    def draw_of(self, replicates: IntArray) -> IntArray:
+        """Draw of each replicate, from 0; 0 without draws."""
+        return replicates % len(self.draws) if self.draws is not None else np.zeros_like(replicates)
+
+    def streams_of(self, replicates: IntArray) -> IntArray:
+        """Replicate whose random numbers each replicate has."""
+        return np.zeros_like(replicates) if self.common else replicates
 
     @cached_property
     def variability(self) -> Variability:

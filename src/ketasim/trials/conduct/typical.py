@@ -13,8 +13,8 @@ from ketasim.model.cohort import Given, InputStep, at_rest, run_stretch
 from ketasim.model.times import output_times
 from ketasim.population import typical_people
 from ketasim.trials import scoring
+from ketasim.trials.causes import arm_inputs
 from ketasim.trials.conduct.enrolment import cohort_of
-from ketasim.trials.conduct.modifiers import arm_inputs
 from ketasim.trials.conduct.rating import setting_of
 from ketasim.trials.conduct.trial import Trial
 from ketasim.trials.study import Arm

@@ -23,6 +23,7 @@ from ketasim.errors import StudyError
 from ketasim.model.chain import build_chain
 from ketasim.model.parameters import ParameterSet
 from ketasim.model.simulator import Simulator
+from ketasim.population.draws import Draws
 from ketasim.trials.conduct.march import conduct
 from ketasim.trials.conduct.rating import Hold
 from ketasim.trials.conduct.recording import Tables, record
@@ -43,7 +44,7 @@ class TrialPlan:
 
     Parameters
     ----------
-    study, parameters, seed, subjects, end_h, with_twin, hold, between_study, keep
+    study, parameters, seed, subjects, end_h, with_twin, hold, between_study, keep, draws, common
         As of :class:`~ketasim.trials.conduct.trial.Trial`.
     replicates : int
         How often the trial is simulated.
@@ -59,6 +60,8 @@ class TrialPlan:
     between_study: bool = False
     keep: Keep = "all"
     replicates: int = 1
+    draws: Draws | None = None
+    common: bool = False
 
     def build(self) -> Trial:
         """Join the study with the model."""
@@ -73,6 +76,8 @@ class TrialPlan:
             self.hold,
             self.between_study,
             self.keep,
+            self.draws,
+            self.common,
         )
 
 

@@ -15,6 +15,7 @@ from ketasim.trials.scoring.expectancy import (
     placebo,
     relief,
     score,
+    shared,
     visit_starts,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "placebo",
     "relief",
     "score",
+    "shared",
     "visit_starts",
 ]

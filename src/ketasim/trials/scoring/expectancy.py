@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ketasim.dosing import Regimen
 from ketasim.errors import StudyError, unknown_name
-from ketasim.trials.scoring.parameters import ScoringParameters, Setting, load_scoring_parameters
+from ketasim.trials.scoring.parameters import Number, ScoringParameters, Setting, load_scoring_parameters
 
 __all__ = [
     "Expectation",
@@ -30,6 +30,7 @@ __all__ = [
     "placebo",
     "relief",
     "score",
+    "shared",
     "visit_starts",
 ]
 
@@ -112,7 +113,7 @@ def belief(
 
 
 def believed(
-    strongest: ArrayLike, begun: ArrayLike, setting: Setting, parameters: ScoringParameters
+    strongest: ArrayLike, begun: ArrayLike, setting: Setting, parameters: ScoringParameters[Number]
 ) -> Array:
     """Belief of having got the drug, from the strongest effect felt so far.
 
@@ -162,7 +163,7 @@ def relief(
     dose_times_h: ArrayLike,
     trust: ArrayLike,
     setting: Setting,
-    parameters: ScoringParameters,
+    parameters: ScoringParameters[Number],
     person_factor: ArrayLike = 1.0,
     contact_from_h: float = 0.0,
 ) -> Relief:
@@ -195,30 +196,36 @@ def relief(
 
     Notes
     -----
-    With ``A = g b a pulse(t)`` and ``S = g (b s u(t) + inpatient + contact)``, the odds of
-    the score are divided by ``1 + A + S``: slow is ``log(1 + S)``, acute is the rest. The
+    With ``A = g b a pulse(t)`` and ``S = g (b s u(t) + inpatient + contact)``, whose parts fade since they
+    began, the odds of the score are divided by ``1 + A + S``: slow is ``log(1 + S)``, acute is the rest. The
     sum under one logarithm is the saturating read-out of summed drives of the feasibility
     fit (2026); added up on the logit scale, open-label relief came out twice too large.
     """
     time = _times(time_h)
-    p = parameters
+    p = parameters.beside_times()
     visits = visit_starts(dose_times_h, p.visit_gap)
     gain = np.asarray(person_factor, dtype=np.float64)[..., None] * p.placebo_gain * setting.expectancy
     faith = np.asarray(trust, dtype=np.float64)
     acute = gain * faith * p.placebo_acute * _pulse(time, visits, p)
-    lasting = p.placebo_slow * _rise(time - visits[0], p.placebo_slow_rise) if visits.size else 0.0
-    care = setting.inpatient * p.care_inpatient * _rise(time, p.care_inpatient_rise)
+    fade = p.placebo_fade
+    lasting = p.placebo_slow * _course(time - visits[0], p.placebo_slow_rise, fade) if visits.size else 0.0
+    care = setting.inpatient * p.care_inpatient * _course(time, p.care_inpatient_rise, fade)
     since = time - contact_from_h
-    contact = setting.new_antidepressant * p.contact_new_drug * _rise(since, p.contact_new_drug_rise)
+    contact = setting.new_antidepressant * p.contact_new_drug * _course(since, p.contact_new_drug_rise, fade)
     slow = gain * (faith * lasting + care + contact)
     return Relief(np.log1p(acute / (1.0 + slow)), np.log1p(slow))
 
 
-def _rise(elapsed: Array, constant: float) -> Array:
-    return -np.expm1(-np.maximum(elapsed, 0.0) / constant)
+def _rise(elapsed: Array, constant: Number) -> Array:
+    return np.asarray(-np.expm1(-np.maximum(elapsed, 0.0) / constant), dtype=np.float64)
 
 
-def _pulse(time: Array, visits: Array, p: ScoringParameters) -> Array:
+def _course(elapsed: Array, rise: Number, fade: Number) -> Array:
+    """What lasts, and wears off over months: else nobody who hopes could relapse."""
+    return _rise(elapsed, rise) * np.asarray(np.exp(-np.maximum(elapsed, 0.0) / fade), dtype=np.float64)
+
+
+def _pulse(time: Array, visits: Array, p: ScoringParameters[Number]) -> Array:
     """Acute expectancy per visit: the largest of the visits' pulses, so that visits do not add up."""
     pulse = np.zeros_like(time)
     for visit in visits:
@@ -233,6 +240,39 @@ def _times(time_h: ArrayLike) -> Array:
     if time.ndim != 1 or not np.isfinite(time).all() or (np.diff(time) <= 0.0).any():
         raise StudyError("scoring: the times must be one finite, increasing sequence, in hours.")
     return time
+
+
+def shared(
+    total_relief: ArrayLike, unscored: ArrayLike, at_entry: ArrayLike, scale_maximum: float = 60.0
+) -> Array:
+    """Relief by placebo and expectancy where biology has already relieved: both share one ceiling.
+
+    Parameters
+    ----------
+    total_relief : array_like
+        On the logit scale, of a person whom nothing else has relieved.
+    unscored, at_entry : array_like
+        The biology's read-out now and at entry, in points.
+    scale_maximum : float
+        Highest total of the scale.
+
+    Returns
+    -------
+    ndarray
+        On the logit scale; ``total_relief`` where biology stands as at entry.
+
+    Notes
+    -----
+    With the drives of placebo ``P`` (the relief is ``log(1 + P)``) and of biology ``B``, which has divided
+    the odds by ``1 + B``, the odds are divided by ``1 + P + B`` in all: summed drives under one logarithm, as
+    between the placebo terms. What is left to placebo is ``log(1 + P / (1 + B))``.
+    """
+    total = np.asarray(unscored, dtype=np.float64)
+    start = np.asarray(at_entry, dtype=np.float64)
+    edge = 1e-6 * scale_maximum
+    total, start = (np.clip(value, edge, scale_maximum - edge) for value in (total, start))
+    left = total / (scale_maximum - total) * (scale_maximum - start) / start
+    return np.asarray(np.log1p(np.expm1(np.asarray(total_relief, dtype=np.float64)) * left), dtype=np.float64)
 
 
 def placebo(unscored: ArrayLike, total_relief: ArrayLike, scale_maximum: float = 60.0) -> Array:
@@ -301,8 +341,10 @@ def expectation(
     """
     doses = [dose.start_h for dose in regimen.doses]
     trust = belief(time_h, quantities["felt_effect"], doses, setting, parameters)
-    total = relief(time_h, doses, trust, setting, parameters, person_factor).total
-    return Expectation(trust, total, placebo(quantities["madrs"], total))
+    madrs = quantities["madrs"]
+    alone = relief(time_h, doses, trust, setting, parameters, person_factor).total
+    total = shared(alone, madrs, madrs[0])
+    return Expectation(trust, total, placebo(madrs, total))
 
 
 def score(

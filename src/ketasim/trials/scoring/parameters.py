@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any, Generic
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import TypeVar
 
 from ketasim.errors import ModelError, StudyError, unknown_name
 from ketasim.model.parameters import ParameterSet, load_parameters
 
-__all__ = ["ScoringParameters", "Setting", "load_scoring_parameters"]
+__all__ = ["Number", "ScoringParameters", "Setting", "load_scoring_parameters"]
+
+#: One number for all, or one a person.
+Number = float | npt.NDArray[np.float64]
+
+N = TypeVar("N", covariant=True, default=float)
 
 
 @dataclass(frozen=True)
@@ -60,44 +70,49 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class ScoringParameters:
+class ScoringParameters(Generic[N]):
     """Numbers of the scoring layer; times in hours, errors in points, the rest pure numbers.
 
-    Their meaning, range, source and grade stand in ``model/parameters/human/scoring.csv``.
+    Their meaning, range, source and grade stand in ``model/parameters/human/scoring.csv``. Persons of
+    different draws have arrays of shape (persons,) where they differ (``ScoringParameters[Number]``).
     """
 
-    placebo_gain: float
-    placebo_acute: float
-    placebo_acute_rise: float
-    placebo_acute_decay: float
-    placebo_slow: float
-    placebo_slow_rise: float
-    belief_felt_weight: float
-    belief_felt_floor: float
-    care_inpatient: float
-    care_inpatient_rise: float
-    contact_new_drug: float
-    contact_new_drug_rise: float
+    placebo_gain: N
+    placebo_acute: N
+    placebo_acute_rise: N
+    placebo_acute_decay: N
+    placebo_slow: N
+    placebo_slow_rise: N
+    placebo_fade: N
+    belief_felt_weight: N
+    belief_felt_floor: N
+    care_inpatient: N
+    care_inpatient_rise: N
+    contact_new_drug: N
+    contact_new_drug_rise: N
     visit_gap: float
-    occasion_error: float
-    rater_error: float
-    hamd17_error_ratio: float
-    between_study_placebo: float
-    between_study_drug: float
-    between_study_drug_late: float
+    occasion_error: N
+    rater_error: N
+    hamd17_error_ratio: N
+    between_study_placebo: N
+    between_study_drug: N
+    between_study_drug_late: N
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            # Put together from numbers that were looked at one by one.
+            if isinstance(value, np.ndarray):
+                continue
             if not (math.isfinite(value) and value >= 0.0):
                 raise ModelError(f"scoring parameter {field.name}: {value!r} is not a number from 0 upwards.")
-            if field.name.endswith(("_rise", "_decay")) and value == 0.0:
+            if field.name.endswith(("_rise", "_decay", "_fade")) and value == 0.0:
                 raise ModelError(f"scoring parameter {field.name}: a time constant must be above 0 h.")
             if field.name.startswith("belief_") and value > 1.0:
                 raise ModelError(f"scoring parameter {field.name}: {value!r} is a share, from 0 to 1.")
 
     @classmethod
-    def from_table(cls, table: ParameterSet) -> ScoringParameters:
+    def from_table(cls, table: ParameterSet) -> ScoringParameters[float]:
         """Take the values from a set of parameters, converted to this class's units.
 
         Raises
@@ -107,11 +122,21 @@ class ScoringParameters:
         UnitError
             If a parameter has the wrong dimension.
         """
-        return cls(**table.values_in({field.name: _unit(field.name) for field in fields(cls)}))
+        values = table.values_in({field.name: _unit(field.name) for field in fields(cls)})
+        return ScoringParameters[float](**values)
+
+    def beside_times(self) -> ScoringParameters[N]:
+        """The same with an axis for times behind that of persons."""
+        arrays: dict[str, Any] = {
+            field.name: value[..., None]
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), np.ndarray)
+        }
+        return replace(self, **arrays) if arrays else self
 
 
 def _unit(name: str) -> str:
-    if name.endswith(("_rise", "_decay", "_gap")):
+    if name.endswith(("_rise", "_decay", "_fade", "_gap")):
         return "h"
     return "point" if name.endswith("_error") else "ratio"
 

@@ -15,6 +15,7 @@ from ketasim.trials.study.flow_faults import (
     window_faults,
 )
 from ketasim.trials.study.graph import same_time
+from ketasim.trials.study.parts import Observation
 from ketasim.trials.study.plan_faults import (
     analysis_faults,
     origin_faults,
@@ -23,10 +24,11 @@ from ketasim.trials.study.plan_faults import (
     plan_faults,
 )
 from ketasim.trials.study.rules import find_field
+from ketasim.trials.study.statistics import COMPARED_STATISTICS
 
 if TYPE_CHECKING:
     from ketasim.trials.study import Study
-    from ketasim.trials.study.parts import Endpoint, Observation
+    from ketasim.trials.study.parts import Endpoint
 
 __all__ = ["CHECKS"]
 
@@ -101,14 +103,30 @@ def _row_faults(study: Study) -> Faults:
     for part, rows in parts:
         for index, item in enumerate(rows):
             where = (part, index, "comparator")
-            if item.comparator is not None and item.comparator not in ids:
-                faults.append((where, unknown_name("comparator arm", item.comparator, ids)))
-            if item.statistic in ("difference", "ratio") and item.comparator is None:
+            named = item.comparators if isinstance(item, Observation) else (item.comparator,)
+            unknown = [name for name in named if name is not None and name not in ids]
+            faults += [(where, unknown_name("comparator arm", name, ids)) for name in unknown]
+            if item.statistic in COMPARED_STATISTICS and item.comparator is None:
                 faults.append((where, f"a {item.statistic} needs a comparator arm; one of {', '.join(ids)}."))
-            for statistic in ("remission", "relapse"):
-                if item.statistic == statistic and getattr(study.setting, statistic) is None:
-                    text = f"a {statistic} row needs setting.{statistic}, which says what counts as one."
+            for kind in ("remission", "relapse"):
+                if kind in item.statistic and getattr(study.setting, kind) is None:
+                    text = f"a {item.statistic} row needs setting.{kind}, which says what counts as one."
                     faults.append(((part, index, "statistic"), text))
+    return faults + _other_times(study)
+
+
+def _other_times(study: Study) -> Faults:
+    """Second times of rows (of a correlation, a ratio or a group) at which nobody is rated."""
+    faults: Faults = []
+    for index, row in enumerate(study.observations):
+        for field, time_h in (("with_time", row.with_time_h), ("among_time", row.among_time_h)):
+            if time_h is None:
+                continue
+            times = [start + time_h for start in origin_times(study, row.origin)]
+            rated = study.times_h
+            if not any(same_time(visit, time) for visit in rated for time in times):
+                text = f"{getattr(row, field)!r}: there is no visit at this time; add it to visits."
+                faults.append((("observations", index, field), text))
     return faults
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -24,13 +23,12 @@ from ketasim.trials.study.population import (
 from ketasim.trials.study.rules import (
     ACTIVE_DRUGS,
     OUTCOME_UNITS,
-    RATE_STATISTICS,
     SCALE_TOP,
-    Z95,
     observation_fault,
     parse_rule,
     study_time,
 )
+from ketasim.trials.study.statistics import EndpointStatistic, RowStatistic, standard_error
 
 __all__ = [
     "Arm",
@@ -57,18 +55,6 @@ __all__ = [
     "needs_visit",
 ]
 
-Statistic = Literal[
-    "mean",
-    "change",
-    "difference",
-    "sd",
-    "response",
-    "remission",
-    "relapse",
-    "ratio",
-    "direction",
-    "binary",
-]
 #: Improvement that counts as response, as a share of the score at entry.
 RESPONSE_SHARE = 0.5
 #: The relapse rule that is not a score.
@@ -227,7 +213,7 @@ class Endpoint(Part):
     """
 
     quantity: Quantity
-    statistic: Statistic
+    statistic: EndpointStatistic
     time: Time
     comparator: str | None = None
     origin: Text = "entry"
@@ -241,19 +227,25 @@ class Endpoint(Part):
 class Observation(Part):
     """One published number, to be laid beside its simulated counterpart.
 
-    ``arm`` may pool arms, joined by `` + ``. ``among`` names the group that a relapse
-    fraction is about. Rates are fractions. ``spread_low`` holds a SD or SE; an interval
-    uses ``spread_low`` and ``spread_high``. Baseline and time count from the ``origin``: ``entry``
-    into the trial; the label of a phase, for those who entered its arms, from there; or ``arm``, for
-    those who entered the row's own arms, whichever their phase, from there.
+    ``arm`` and ``comparator`` may pool arms, joined by `` + ``. ``among`` names the group that a relapse
+    fraction is about, or, told apart at ``among_time``, a response or remission. Rates are fractions.
+    ``threshold`` is in the unit of the quantity. A correlation is with ``with_quantity`` at ``with_time``.
+    ``spread_low`` holds a SD or SE; an interval uses ``spread_low`` and ``spread_high``. Baseline and time
+    count from the ``origin``: ``entry`` into the trial; the label of a phase, for those who entered its
+    arms, from there; or ``arm``, for those who entered the row's own arms, whichever their phase.
     """
 
     id: Identifier
     arm: Text
     comparator: str | None = None
-    among: Literal["responders", "remitters"] | None = None
+    among: Literal["responders", "non_responders", "remitters"] | None = None
+    among_time: Time | None = None
     quantity: Quantity
-    statistic: Statistic
+    statistic: RowStatistic
+    threshold: float | None = None
+    with_quantity: Quantity | None = None
+    with_time: Time | None = None
+    with_statistic: Literal["value", "change"] = "value"
     time: Time
     value: float
     unit: str
@@ -281,33 +273,29 @@ class Observation(Part):
         return tuple(part.strip() for part in self.arm.split("+"))
 
     @property
+    def comparators(self) -> tuple[str, ...]:
+        """The arms whose patients are counted together as the comparator; empty without one."""
+        return () if self.comparator is None else tuple(part.strip() for part in self.comparator.split("+"))
+
+    @property
     def time_h(self) -> float:
         """Time from the first dose, hours."""
         return study_time(self.time, "observations")
 
     @property
     def standard_error(self) -> float | None:
-        """Standard error of ``value`` in its unit; None where the source does not give one.
+        """Standard error of ``value``, see :func:`~ketasim.trials.study.statistics.standard_error`."""
+        return standard_error(self)
 
-        A SD is divided by the root of n (for a reported SD: by that of 2(n - 1)); a
-        95 % interval is taken as normal; a rate is binomial with half a person added
-        to each side, so that 0 and 1 have an error too.
-        """
-        low, high, n = self.spread_low, self.spread_high, self.n
-        if self.spread_kind == "se":
-            return low
-        if self.spread_kind == "ci95" and low is not None and high is not None:
-            return (high - low) / (2 * Z95)
-        if n is None:
-            return None
-        if self.statistic in RATE_STATISTICS:
-            share = (self.value * n + 0.5) / (n + 1)
-            return math.sqrt(share * (1 - share) / (n + 1))
-        if self.statistic == "sd":
-            return self.value / math.sqrt(2 * (n - 1)) if n > 1 else None
-        if self.spread_kind == "sd" and low is not None and self.statistic in ("mean", "change"):
-            return low / math.sqrt(n)
-        return None
+    @property
+    def with_time_h(self) -> float | None:
+        """Time of the other value of a correlation or of a ratio of changes, hours from the origin."""
+        return None if self.with_time is None else study_time(self.with_time, "observations.with_time")
+
+    @property
+    def among_time_h(self) -> float | None:
+        """Time at which the group of ``among`` is told apart, hours from the origin."""
+        return None if self.among_time is None else study_time(self.among_time, "observations.among_time")
 
 
 class Assumption(Part):

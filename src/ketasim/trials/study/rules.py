@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel
 
 from ketasim.errors import StudyError, UnitError, unknown_name
 from ketasim.population import SCALE_MAXIMUM
 from ketasim.trials.scoring.scales import SCALES
+from ketasim.trials.study.statistics import RATE_STATISTICS, Z95, fields_fault, row_unit, value_fault
 from ketasim.units import parse_duration, same_dimension
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ __all__ = [
     "find_field",
     "observation_fault",
     "parse_rule",
+    "spread_fault",
     "study_time",
     "unit_fault",
 ]
@@ -59,11 +62,6 @@ OUTCOME_UNITS: dict[str, str | None] = {
 
 #: Highest total of a scale that a rule may name.
 SCALE_TOP: dict[str, float] = {name: scale.maximum for name, scale in SCALES.items()}
-
-#: Half width of a 95 % interval of a normal distribution, in standard deviations.
-Z95 = 1.959964
-
-RATE_STATISTICS = ("response", "remission", "relapse")
 
 _DAY = re.compile(r"^\s*day\s+(\d+)\s*$")
 # Only whole names: a unit library would also take a deciday or a petahour.
@@ -171,12 +169,6 @@ def unit_fault(unit: str, expected: str) -> str | None:
     return f"{unit!r} does not measure the same as {expected!r}; use {expected!r}."
 
 
-def _expected_unit(row: Observation, unit: str | None) -> str | None:
-    if row.statistic in RATE_STATISTICS:
-        return "probability"
-    return "ratio" if row.statistic == "ratio" else unit
-
-
 def observation_fault(row: Observation, unit: str | None) -> tuple[str, str] | None:
     """Find what contradicts itself within one observation.
 
@@ -199,20 +191,34 @@ def observation_fault(row: Observation, unit: str | None) -> tuple[str, str] | N
         if row.value not in allowed:
             return "value", f"{row.value:g}: allowed are {', '.join(f'{v:g}' for v in allowed)}."
     else:
-        expected = _expected_unit(row, unit)
+        expected = row_unit(row.statistic, unit)
         if expected is not None and (fault := unit_fault(row.unit, expected)):
             return "unit", fault
-        if row.statistic in RATE_STATISTICS and (row.unit == "percent" or not 0 <= row.value <= 1):
-            return (
-                "value",
-                f"{row.value:g} {row.unit}: write a rate as a fraction from 0 to 1, unit probability.",
-            )
-    if row.among is not None and row.statistic != "relapse":
-        return "among", f"only a relapse row has a group; remove it from this {row.statistic} row."
-    return _spread_fault(row)
+    return value_fault(row) or fields_fault(row) or spread_fault(row)
 
 
-def _spread_fault(row: Observation) -> tuple[str, str] | None:
+class Spread(Protocol):
+    """What is published of a value and its spread."""
+
+    @property
+    def value(self) -> float:
+        """The value itself."""
+
+    @property
+    def spread_kind(self) -> str:
+        """``none``, ``sd``, ``se``, ``ci95``, ``iqr`` or ``range``."""
+
+    @property
+    def spread_low(self) -> float | None:
+        """The SD or SE, or the lower end."""
+
+    @property
+    def spread_high(self) -> float | None:
+        """The upper end."""
+
+
+def spread_fault(row: Spread) -> tuple[str, str] | None:
+    """Say what contradicts itself in a spread, as field and text; None if all fits."""
     low, high = row.spread_low, row.spread_high
     if row.spread_kind == "none":
         if low is not None or high is not None:
@@ -239,10 +245,14 @@ def find_field(study: BaseModel, path: str) -> str | None:
     here: Any = study
     for word in path.split("."):
         if isinstance(here, BaseModel):
-            names = [field.alias or name for name, field in type(here).model_fields.items()]
+            names = {field.alias or name: name for name, field in type(here).model_fields.items()}
             if word not in names:
                 return unknown_name(f"field in {path!r}, at", word, names)
-            here = getattr(here, "schema_version" if word == "schema" else word)
+            here = getattr(here, names[word])
+        elif isinstance(here, Mapping):
+            if word not in here:
+                return unknown_name(f"name in {path!r}, at", word, here)
+            here = here[word]
         elif isinstance(here, tuple):
             items = {str(index): item for index, item in enumerate(here)}
             ids = {item.id: item for item in here if hasattr(item, "id")}

@@ -1,0 +1,156 @@
+"""An ensemble of parameter sets that the targets leave possible.
+
+Chains start from the normal approximation at the best fit (Laplace, prior included) and walk by steps that
+leave it as it is (preconditioned Crank-Nicolson); a step is taken by how much better or worse than that
+approximation a set really does. Where the model is straight every step is taken, and the ensemble is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ketasim.errors import ModelError
+from ketasim.inference.calibration.prior import Prior
+from ketasim.inference.calibration.search import Fit, Misses, costs
+
+__all__ = ["Ensemble", "draw_ensemble"]
+
+FloatArray = npt.NDArray[np.float64]
+
+#: Chains whose first set has no solution draw it anew, so often at most.
+_REDRAWS = 20
+#: Length of a step at first, its bounds, and the share of steps that should be taken.
+_LENGTH, _SHORTEST, _LONGEST, _WANTED = 0.3, 0.02, 1.0, 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Sets drawn from the posterior.
+
+    Parameters
+    ----------
+    z : array, shape (sets, parameters)
+        Standardised values.
+    accepted : float
+        Share of the steps that were taken in the second half.
+    moved : float
+        Share of the chains that moved at least ten times in the second half.
+    prior_sd_ratio : array, shape (parameters,)
+        SD over the sets against the prior's.
+    """
+
+    z: FloatArray
+    accepted: float
+    moved: float
+    prior_sd_ratio: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Departure:
+    """How much worse a set is than the normal approximation says; infinite where there is no solution."""
+
+    misses: Misses
+    found: Fit
+    root: FloatArray
+    exact: int | None
+
+    def __call__(self, z: FloatArray) -> FloatArray:
+        inside = (self.misses.prior.inside(z) == z).all(axis=1)
+        found = np.full(len(z), np.inf)
+        if inside.any():
+            kept = z[inside]
+            normal = (np.linalg.solve(self.root, (kept - self.found.z).T) ** 2).sum(axis=0) / 2.0
+            found[inside] = costs(self._residuals(kept), kept) - normal
+        return found
+
+    def _residuals(self, z: FloatArray) -> FloatArray:
+        """Misses of the first blocks as they are, of the others on a straight line."""
+        if self.exact is None:
+            return self.misses(z)
+        anew = np.concatenate([self.misses.of_block(number, z) for number in range(self.exact)], axis=1)
+        straight = self.found.residuals + (z - self.found.z) @ self.found.jacobian.T
+        return np.concatenate([anew, straight[:, anew.shape[1] :]], axis=1)
+
+
+def draw_ensemble(
+    misses: Misses,
+    found: Fit,
+    *,
+    sets: int = 200,
+    steps: int = 40,
+    seed: int = 1,
+    exact: int | None = None,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> Ensemble:
+    """Draw sets from the posterior around a fit.
+
+    Parameters
+    ----------
+    misses : Misses
+        What was aimed at.
+    found : Fit
+        The best fit.
+    sets, steps : int
+        Chains, each of which gives its last set, and their length.
+    seed : int
+        Names the random numbers.
+    exact : int, optional
+        Blocks of targets that are computed anew for each set; the others follow the slopes of the fit.
+        Default: all.
+
+    Returns
+    -------
+    Ensemble
+
+    Raises
+    ------
+    ModelError
+        If the model has a solution nearly nowhere around the fit.
+    """
+    random = np.random.Generator(np.random.Philox(key=seed))
+    prior: Prior = misses.prior
+    root: FloatArray = np.asarray(np.linalg.cholesky(found.covariance), dtype=np.float64)
+    departure = _Departure(misses, found, root, exact)
+    z, level = _first(departure, prior, sets, random)
+    length, taken, moves = _LENGTH, 0.0, np.zeros(sets)
+    for step in range(steps):
+        noise = random.standard_normal(z.shape) @ root.T
+        tried = found.z + np.sqrt(1.0 - length**2) * (z - found.z) + length * noise
+        values = departure(tried)
+        accepted = np.log(random.uniform(size=sets)) < level - values
+        z, level = np.where(accepted[:, None], tried, z), np.where(accepted, values, level)
+        share = float(accepted.mean())
+        if step < steps // 2:
+            # Longer or shorter steps until as many are taken as should be; then they stay.
+            length = float(np.clip(length * np.exp(share - _WANTED), _SHORTEST, _LONGEST))
+        else:
+            taken += share
+            moves += accepted
+        progress(step + 1, steps)
+    half = steps - steps // 2
+    return Ensemble(z, taken / half, float((moves >= min(10, half)).mean()), z.std(axis=0, ddof=1))
+
+
+def _first(
+    departure: _Departure, prior: Prior, sets: int, random: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """First set of each chain, and its departure."""
+    centre = departure.found.z
+    z = np.tile(centre, (sets, 1))
+    level = np.full(sets, np.inf)
+    for _ in range(_REDRAWS):
+        lost = np.flatnonzero(~np.isfinite(level))
+        if not len(lost):
+            return z, level
+        # A little narrower, so that most lie where the approximation holds.
+        noise = random.standard_normal((len(lost), len(centre))) @ departure.root.T
+        z[lost] = prior.inside(centre + 0.7 * noise)
+        level[lost] = departure(z[lost])
+    raise ModelError(
+        f"posterior: after {_REDRAWS} draws {np.sum(~np.isfinite(level))} of {sets} chains have no first set "
+        "with a solution; look at the fit first."
+    )

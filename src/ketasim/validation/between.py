@@ -1,0 +1,158 @@
+"""How much studies of one kind differ beyond chance and beyond what parameters leave open.
+
+One rule for all: the standard deviation of a normal effect of the study, on the scale of the row's
+class (``absolute``: in SDs between persons), by maximum likelihood over measured calibration rows, given
+the model's mean and its variance by parameters and sampling. A class has one value, and a domain one of its
+own where it has at least eight rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from ketasim.errors import ModelError
+
+if TYPE_CHECKING:
+    from ketasim.validation.predict.predicted import Predicted
+
+__all__ = ["BETWEEN_FILE", "Between", "fit_between", "load_between", "write_between"]
+
+BETWEEN_FILE = "between.csv"
+#: Domain of the row that holds for every other domain of a class.
+ALL = "all"
+#: Rows from which a domain has a value of its own, and below which a class has none.
+_FEWEST, _FEWEST_CLASS = 8, 3
+_HEADS = ("row_class", "domain", "sd", "rows", "source", "grade", "note")
+#: Largest SD that is tried, in root mean squares of what the model is off.
+_MOST = 3.0
+
+
+@dataclass(frozen=True)
+class Between:
+    """Standard deviations between studies by class and domain.
+
+    Parameters
+    ----------
+    values : mapping of (str, str) to float
+        By class and domain (or ``all``), on the scale of the class.
+    rows : mapping of (str, str) to int
+        Rows that each comes from.
+    """
+
+    values: Mapping[tuple[str, str], float]
+    rows: Mapping[tuple[str, str], int]
+
+    def of(self, item: Predicted) -> float:
+        """SD between studies for a prediction, on the scale of its class."""
+        return self.sd(item.row_class, item.domain) * _unit(item)
+
+    def sd(self, row_class: str, domain: str) -> float:
+        """SD of a class in a domain; that of the class where the domain has none, and 0 without either.
+
+        That of ``absolute`` is in SDs between persons, since its rows have many units.
+        """
+        own = self.values.get((row_class, domain))
+        return self.values.get((row_class, ALL), 0.0) if own is None else own
+
+
+def fit_between(predictions: Iterable[Predicted]) -> Between:
+    """Fit all standard deviations.
+
+    Parameters
+    ----------
+    predictions : iterable
+        Of any rows; measured quantitative calibration rows are used.
+
+    Returns
+    -------
+    Between
+    """
+    groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for item in predictions:
+        if item.kind != "quantitative" or item.row.use != "calibration" or item.row.source_kind != "measured":
+            continue
+        unit = _unit(item)
+        off, sd = (item.scaled - item.centre) / unit, item.sd() / unit
+        if math.isfinite(off) and math.isfinite(sd):
+            for domain in (ALL, item.domain):
+                groups.setdefault((item.row_class, domain), []).append((off, sd * sd))
+    kept = {
+        key: own
+        for key, own in sorted(groups.items())
+        if len(own) >= (_FEWEST_CLASS if key[1] == ALL else _FEWEST)
+    }
+    return Between({key: _sd(own) for key, own in kept.items()}, {key: len(own) for key, own in kept.items()})
+
+
+def _unit(item: Predicted) -> float:
+    """In what an SD between studies counts: the SD between persons where rows of a class have many units."""
+    return math.sqrt(item.within) if item.row_class == "absolute" and item.within > 0.0 else 1.0
+
+
+def _sd(pairs: Sequence[tuple[float, float]]) -> float:
+    """Maximum-likelihood SD of an effect, given deviations and known variances."""
+    off, variance = np.array(pairs, dtype=np.float64).T
+    most = _MOST * float(np.sqrt(np.mean(off**2))) + 1e-12
+
+    def loss(sd: float) -> float:
+        whole = variance + sd * sd + 1e-24
+        return float(np.sum(0.5 * off**2 / whole + 0.5 * np.log(whole)))
+
+    # The likelihood may have its maximum at the edge, where a bounded search does not end.
+    found = minimize_scalar(loss, bounds=(0.0, most), method="bounded", options={"xatol": 1e-6 * most})
+    return 0.0 if loss(0.0) <= float(found.fun) else float(found.x)
+
+
+def load_between(path: Path | None = None) -> Between:
+    """Read the table of standard deviations.
+
+    Parameters
+    ----------
+    path : Path, optional
+        A table like the shipped one, which is the default.
+
+    Raises
+    ------
+    ModelError
+        If a value is not a number of at least 0.
+    """
+    source = resources.files(__package__) / BETWEEN_FILE if path is None else path
+    values, rows = {}, {}
+    for row in csv.DictReader(source.read_text(encoding="utf-8").splitlines()):
+        key = (row["row_class"], row["domain"])
+        try:
+            values[key], rows[key] = float(row["sd"]), int(row["rows"])
+        except ValueError as error:
+            raise ModelError(f"{source}: {key[0]}, {key[1]}: {error}; give numbers.") from error
+        if not 0.0 <= values[key] < math.inf:
+            raise ModelError(f"{source}: {key[0]}, {key[1]}: the SD {values[key]:g} must be at least 0.")
+    return Between(values, rows)
+
+
+def write_between(found: Between, path: Path) -> Path:
+    """Write a table like the shipped one.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    draft = path.with_suffix(".part")
+    with draft.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_HEADS)
+        for (row_class, domain), sd in found.values.items():
+            note = "maximum likelihood on measured calibration rows; on the scale of the class"
+            rows = found.rows[row_class, domain]
+            writer.writerow((row_class, domain, f"{sd:.6g}", rows, "assumed", "calibrated", note))
+    draft.replace(path)
+    return path
