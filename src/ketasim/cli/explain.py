@@ -91,7 +91,7 @@ def _show(found: Explanation) -> None:
         return
     shares = found.sensitivities
     screen.print(
-        f"Variance of the effect at 24 h over the posterior: {shares.variance:.2f} points squared; "
+        f"Variance of the effect at 24 h, ties between stages cut: {shares.variance:.2f} points squared; "
         f"parameters of stages 2 to 9 carry {_percent(shares.biology_share)} of it."
     )
     stages = [

@@ -34,6 +34,8 @@ STAGES_2_TO_9 = (
     "synapses",
     "networks",
 )
+#: Names the orders in which blocks are put together.
+_SEED = 7
 #: Step of the local slopes, on the log scale.
 _STEP = 0.02
 
@@ -50,7 +52,7 @@ class Sensitivities:
         ``name, stage, slope, sd_share``: change of the effect in points per unit of the logarithm, and that
         times the posterior SD.
     variance : float
-        Variance of the effect over the posterior, in points squared.
+        Variance of the effect, in points squared, with ties between stages cut.
     biology_share : float
         Total index of stages 2 to 9 together.
     """
@@ -89,9 +91,15 @@ def sensitivities(
     """
     biology = draws.only([name for name in draws.names if parameters[name].stage != "scoring"])
     half = len(biology) // 2
-    a, b = biology.values[:half], biology.values[half : 2 * half]
     stages = {name: parameters[name].stage for name in biology.names}
     blocks = {stage: [stage] for stage in dict.fromkeys(stages.values())}
+    # Each stage's block in an order of its own: the indices are of blocks that know nothing of each other.
+    random = np.random.Generator(np.random.Philox(key=_SEED))
+    cut = biology.values.copy()
+    for stage in blocks:
+        columns = [place for place, name in enumerate(biology.names) if stages[name] == stage]
+        cut[:, columns] = cut[random.permutation(len(cut))][:, columns]
+    a, b = cut[:half], cut[half : 2 * half]
     blocks["stages 2 to 9"] = list(STAGES_2_TO_9)
 
     def effect(values: FloatArray) -> FloatArray:
