@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ketasim.api import Course, TrialResult, simulate, simulate_regimen, simulate_study
     from ketasim.api.kinetics import simulate_pk
     from ketasim.api.power import study_power
+    from ketasim.api.scenarios import Scenario, ScenarioError, simulate_scenario, simulate_scenarios
     from ketasim.dosing import Dose, Regimen, parse_regimen, read_nonmem
     from ketasim.errors import (
         DoseError,
@@ -39,6 +40,8 @@ __all__ = [
     "Parameter",
     "ParameterSet",
     "Regimen",
+    "Scenario",
+    "ScenarioError",
     "SolverError",
     "Study",
     "StudyError",
@@ -52,6 +55,8 @@ __all__ = [
     "simulate",
     "simulate_pk",
     "simulate_regimen",
+    "simulate_scenario",
+    "simulate_scenarios",
     "simulate_study",
     "study_power",
 ]
@@ -61,6 +66,7 @@ _HOMES = {
     "ketasim.api": ("Course", "TrialResult", "simulate", "simulate_regimen", "simulate_study"),
     "ketasim.api.kinetics": ("simulate_pk",),
     "ketasim.api.power": ("study_power",),
+    "ketasim.api.scenarios": ("Scenario", "ScenarioError", "simulate_scenario", "simulate_scenarios"),
     "ketasim.dosing": ("Dose", "Regimen", "parse_regimen", "read_nonmem"),
     "ketasim.errors": (
         "DoseError",

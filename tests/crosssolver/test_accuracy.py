@@ -66,9 +66,9 @@ def test_errors_keep_to_the_tolerance(regimen: str) -> None:
     # Within a day-long infusion nothing starts the steps anew, and a long one may come upon the onset of
     # plasticity (below); a tolerance ten times smaller then leaves no more than usual.
     steady = any((dose.duration_h or 0.0) >= 24.0 for dose in case.regimen.doses)
-    # The steep law by which mGlu5 receptors follow glutamate (an exponent of 32) leaves a little over twice
-    # the tolerance after several doses.
-    assert error(1e-6) <= (3e-6 if steady else 2.5e-6)
+    # The steep laws by which mGlu5 receptors follow glutamate (an exponent of 35) and spines follow proteins
+    # leave up to three and a half times the tolerance after several doses.
+    assert error(1e-6) <= 3.5e-6
     if steady:
         assert error(1e-7) <= 2e-7
     # Ten times the tolerance of 3e-5: plasticity is a steep switch (an exponent of 11), and one long step may

@@ -36,10 +36,10 @@ def effect(bench: Bench, hours: float = DAY, **inputs: float) -> float:
     [
         ("hnk_efficacy", "direct", "fast_arm", 12.0, True),
         ("dissociation_on_path", "on", "fast_arm", 2.0, True),
-        ("habenula_path", "on", "fast_arm", 2.0, True),
+        ("habenula_path", "off", "fast_arm", 2.0, False),
         ("trkb_binding", "direct", "trkb", 0.7, True),
         ("mrs_sensitivity", "milak2016", "mrs_glx", 0.5, True),
-        ("anti_inflammatory", "strong", "tnf", 1.0, False),
+        ("anti_inflammatory", "small", "tnf", 1.0, True),
         ("anti_inflammatory", "none", "tnf", 1.0, True),
     ],
 )
@@ -54,9 +54,10 @@ def test_an_option_moves_what_it_is_about(
 
 
 def test_opioid_permission_makes_naltrexone_count(bench: Bench) -> None:
-    assert effect(bench, opioid_antagonist=0.9) == pytest.approx(effect(bench), rel=1e-3)
-    permitted = with_options(opioid_permission="williams2018")
-    assert effect(permitted, opioid_antagonist=0.9) > 0.6 * effect(permitted)
+    off = with_options(opioid_permission="off")
+    assert effect(off, opioid_antagonist=0.9) == pytest.approx(effect(off), rel=1e-3)
+    # Effects are falls of severity: what is nearer to nothing is less.
+    assert effect(bench, opioid_antagonist=0.9) > 0.75 * effect(bench)
 
 
 def test_a_conventional_drug_takes_the_chosen_route() -> None:
@@ -79,9 +80,9 @@ def test_heterozygous_animals_keep_more_where_genes_make_up() -> None:
 def test_networks_at_rest_follow_the_chosen_baseline() -> None:
     rests = {
         choice: with_options(network_baseline=choice).run(days=1.0).quantities["dmn_connectivity"][0]
-        for choice in ("table", "none", "lower")
+        for choice in ("whole_brain", "none", "lower")
     }
-    assert rests["table"] > 1.2 > rests["none"] > rests["lower"]
+    assert rests["whole_brain"] > 1.2 > rests["none"] > rests["lower"]
     assert rests["none"] == pytest.approx(1.0, abs=0.1)
     assert rests["lower"] < 0.95
 

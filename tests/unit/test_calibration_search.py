@@ -124,13 +124,17 @@ def test_an_ensemble_has_the_moments_of_the_posterior(prior: Prior) -> None:
     misses = Misses(prior, [Linear(MATRIX, AIM)])
     best = gauss_newton(misses, np.zeros((1, 3)), 3)[0]
     found = draw_ensemble(misses, best, sets=1500, steps=60, seed=4)
-    # Where the problem is straight only the ranges of the tables refuse a step.
-    assert found.accepted > 0.9
+    # Where the problem is straight only the ranges of the tables refuse a step of the one kind, which is
+    # every other; of the other kind about a third are taken.
+    assert found.accepted > 0.55
     # Ten steps or more in the second half, each taken but for the ranges.
     assert found.moved > 0.7
-    # Four standard errors of 1,500 draws; the ranges cut 3 % off the widest, a tenth of its variance.
-    assert found.z.mean(axis=0) == pytest.approx(mean, abs=4.0 * np.sqrt(np.diag(covariance).max() / 1500))
-    assert np.cov(found.z.T) == pytest.approx(covariance, abs=0.1)
+    # What the ranges of the tables leave of the closed form, by rejection; four standard errors.
+    wide = np.random.Generator(np.random.Philox(key=5)).multivariate_normal(mean, covariance, 100_000)
+    kept = wide[(prior.inside(wide) == wide).all(axis=1)]
+    error = 4.0 * np.sqrt(np.diag(covariance).max() / 1500)
+    assert found.z.mean(axis=0) == pytest.approx(kept.mean(axis=0), abs=error)
+    assert np.cov(found.z.T) == pytest.approx(np.cov(kept.T), abs=0.1)
     assert len(np.unique(found.z, axis=0)) == 1500
 
 

@@ -240,9 +240,9 @@ class TestClaims:
     def test_a_settled_dispute_turns_no_claim_around(self, work: Work) -> None:
         (claim,) = named_claims(["dmn-over"])
         usual = answer_claim(claim, work)
-        other = answer_claim(claim, work.chosen("network_baseline", "lower"))
+        other = answer_claim(claim, work.chosen("network_baseline", "whole_brain"))
         assert usual.verdict != other.verdict
-        assert "It turns around with network_baseline=lower." in usual.reasons
+        assert "It turns around with network_baseline=whole_brain." in usual.reasons
         for answer in (other, answer_claim(claim, work, {"network_baseline"})):
             assert not any("turns around" in reason for reason in answer.reasons)
 

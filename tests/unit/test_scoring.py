@@ -125,8 +125,19 @@ def test_acute_relief_fades_and_slow_relief_grows_and_wears_off():
     assert time[top] == pytest.approx(peak, abs=0.1)
     assert (np.diff(found.slow[: top + 1]) > 0.0).all()
     assert (np.diff(found.slow[top:]) < 0.0).all()
-    # It lasts for months: in the three weeks after its peak a tenth is lost, more or less.
-    assert 0.85 < found.slow[-1] / found.slow[top] < 0.95
+
+
+def test_hope_lasts_while_visits_go_on_and_fades_after_the_last() -> None:
+    time = np.linspace(0.0, 2400.0, 2401)
+    once, weekly = (
+        relief(time, doses, np.full(time.size, 0.5), Setting(), P).slow
+        for doses in ([0.0], np.arange(0.0, 1681.0, 168.0))
+    )
+    assert (weekly[1:168] == once[1:168]).all()
+    assert weekly[168:1681].min() > 2.0 * once[1680]
+    # Both fade alike, if at other times: by exp(-t / fade) once the rise is over.
+    drive = np.expm1(weekly)
+    assert drive[2400] / drive[2100] == pytest.approx(math.exp(-300.0 / P.placebo_fade), rel=1e-2)
 
 
 def test_parts_add_up_to_one_saturating_read_out():
@@ -137,8 +148,8 @@ def test_parts_add_up_to_one_saturating_read_out():
         slow = P.placebo_slow * (1 - math.exp(-t / P.placebo_slow_rise))
         care = P.care_inpatient * (1 - math.exp(-t / P.care_inpatient_rise))
         contact = P.contact_new_drug * (1 - math.exp(-t / P.contact_new_drug_rise))
-        fading = math.exp(-t / P.placebo_fade)
-        drive = 0.4 * P.placebo_acute * pulse + (0.4 * slow + care + contact) * fading
+        hope, wearing = math.exp(-t / P.placebo_fade), math.exp(-t / P.care_fade)
+        drive = 0.4 * P.placebo_acute * pulse + 0.4 * slow * hope + (care + contact) * wearing
         assert found.total[position] == pytest.approx(math.log(1 + drive), rel=1e-12)
 
 
@@ -234,7 +245,7 @@ def test_drug_and_placebo_are_summed_under_one_logarithm(entry, drive, biology, 
     # Biology has divided the odds by 1 + B; below 0 it has made things worse, and hope can take more.
     odds = entry / (maximum - entry) / (1.0 + biology)
     now = maximum * odds / (1.0 + odds)
-    found = shared(math.log1p(drive), now, entry, maximum)
+    found = shared(math.log1p(drive), now, entry, scale_maximum=maximum)
     # Odds of totals next to the ends of the scale are not known better.
     assert found == pytest.approx(math.log1p(drive / (1.0 + biology)), rel=1e-9, abs=1e-12)
     # In all the odds of the total at entry are divided by 1 + P + B.
@@ -242,6 +253,14 @@ def test_drug_and_placebo_are_summed_under_one_logarithm(entry, drive, biology, 
     assert total == pytest.approx(
         maximum * expit(logit(entry / maximum) - math.log1p(drive + biology)), rel=1e-9
     )
+
+
+@given(st.floats(0.0, 10.0), st.floats(0.0, 20.0), st.floats(1.0, 4.0))
+def test_overlapping_drives_relieve_at_least_as_the_larger_and_at_most_as_both(drive, biology, overlap):
+    odds = 1.0 / (1.0 + biology)
+    now = 60.0 * odds / (1.0 + odds)
+    total = math.log1p(biology) + float(shared(math.log1p(drive), now, 30.0, overlap))
+    assert math.log1p(max(drive, biology)) - 1e-9 <= total <= math.log1p(drive + biology) + 1e-9
 
 
 def test_without_placebo_the_shared_ceiling_takes_exactly_nothing():

@@ -32,21 +32,22 @@ def change(
     believed = belief(time, np.zeros((factors.size, 2)), doses, setting, P)
     alone = relief(time, doses, believed, setting, P, factors).total
     now = 60.0 * expit(logit(baseline / 60.0) - np.array([0.0, biology]))
-    return float((score(now, shared(alone, now, baseline))[:, 1] - baseline).mean())
+    left = shared(alone, now, baseline, P.placebo_overlap)
+    return float((score(now, left)[:, 1] - baseline).mean())
 
 
-# Published changes are means of arms. People differ so widely in their factor (SD of its log 1.7, fitted to
-# the SDs of control arms) that an arm improves by 2 to 3.5 points more than a person with the typical factor.
+# Published changes are means of arms. People differ so widely in their factor (SD of its log 2.0, fitted to
+# the SDs of control arms) that an arm improves by 3 to 4 points more than a person with the typical factor.
 @pytest.mark.parametrize(
     ("setting", "doses", "day", "baseline", "low", "high", "typical"),
     [
-        # Saline in resistant depression: -3.1 and -5.7 at day 15 (two schedules of one trial). Found are -5.6
-        # and -5.5: the model cannot tell the schedules apart, and misses the -3.1 of three visits by 2.5.
-        (Setting(), THRICE, 14, 35.0, -6.0, -3.0, -2.8),
-        (Setting(), TWICE, 14, 35.0, -6.0, -3.0, -2.8),
-        (Setting(), [0.0], 1, 33.0, -6.0, -3.0, -2.4),
-        # Care in hospital with standard care: -12.0 to -12.8 at 24 h, with an error near 1. Found is -11.5.
-        (Setting(inpatient=1.0), [0.0], 1, 40.2, -13.5, -11.0, -8.1),
+        # Saline in resistant depression: -3.1 and -5.7 at day 15 (two schedules of one trial). Found are -5.9
+        # and -5.8: the model cannot tell the schedules apart, and misses the -3.1 of three visits by 2.8.
+        (Setting(), THRICE, 14, 35.0, -6.0, -3.0, -2.5),
+        (Setting(), TWICE, 14, 35.0, -6.0, -3.0, -2.4),
+        (Setting(), [0.0], 1, 33.0, -6.0, -3.0, -2.1),
+        # Care in hospital with standard care: -12.0 to -12.8 at 24 h, with an error near 1. Found is -13.1.
+        (Setting(inpatient=1.0), [0.0], 1, 40.2, -13.5, -11.0, -9.3),
     ],
     ids=["saline-thrice", "saline-twice", "saline-day1", "hospital"],
 )
@@ -65,10 +66,10 @@ def test_an_arm_improves_as_the_design_says(
 
 
 def test_a_new_oral_drug_with_placebo_spray_falls_short_of_its_sixteen_points() -> None:
-    # Published are -15.3 to -17.0 at day 28, with an error near 1: missed, by about four points. The fit
+    # Published are -15.3 to -17.0 at day 28, with an error near 1: missed, by about two points. The fit
     # weighs these arms against others with an error that holds how much trials differ.
     arm = change(NEW_DRUG, FOUR_WEEKS, 28, 37.5, ORAL_DRUG, PEOPLE)
-    assert arm == pytest.approx(-12.0, abs=0.3)
+    assert arm == pytest.approx(-13.8, abs=0.3)
     # It is still the largest of the settings that the design names.
     assert arm < change(Setting(inpatient=1.0), [0.0], 1, 40.2, 0.0, PEOPLE)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ketasim.api.kinetics import PkResult, simulate_pk
     from ketasim.api.population import PopulationResult, simulate_population
     from ketasim.api.power import PowerResult, study_power
+    from ketasim.api.scenarios import Scenario, ScenarioResult, simulate_scenario, simulate_scenarios
     from ketasim.api.studies import simulate_study
     from ketasim.api.trial_result import TrialResult
     from ketasim.api.validation import ScoreboardResult, validate
@@ -36,6 +37,8 @@ __all__ = [
     "PopulationResult",
     "PowerResult",
     "Progress",
+    "Scenario",
+    "ScenarioResult",
     "ScoreboardResult",
     "TimeCourse",
     "TrialResult",
@@ -47,6 +50,8 @@ __all__ = [
     "simulate_pk",
     "simulate_population",
     "simulate_regimen",
+    "simulate_scenario",
+    "simulate_scenarios",
     "simulate_study",
     "study_power",
     "validate",
@@ -65,6 +70,12 @@ if not TYPE_CHECKING:
             "ketasim.api.kinetics": ("PkResult", "simulate_pk"),
             "ketasim.api.population": ("PopulationResult", "simulate_population"),
             "ketasim.api.power": ("PowerResult", "study_power"),
+            "ketasim.api.scenarios": (
+                "Scenario",
+                "ScenarioResult",
+                "simulate_scenario",
+                "simulate_scenarios",
+            ),
             "ketasim.api.studies": ("simulate_study",),
             "ketasim.api.trial_result": ("TrialResult",),
             "ketasim.api.validation": ("ScoreboardResult", "validate"),

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import qmc
 
 from ketasim.brain.conditions import Conditions, load_conditions
 from ketasim.brain.couplings import Coupling
@@ -146,6 +145,8 @@ def design_states(points: int, seed: int) -> list[BrainState]:
     """
     if points < 1:
         raise BrainError(f"a design of {points} points is empty; give 1 or more.")
+    from scipy.stats import qmc  # slow to load, and of no use to who only reads a table
+
     sobol = qmc.Sobol(len(DESIGN), rng=np.random.default_rng(seed))
     unit = sobol.random_base2(math.ceil(math.log2(points)))[:points]
     states = []

@@ -16,6 +16,8 @@ import typer
 from typer.core import TyperGroup
 
 from ketasim.cli.analyse import analyse
+from ketasim.cli.app import app as explorer
+from ketasim.cli.app_tables import app_tables
 from ketasim.cli.brain import brain
 from ketasim.cli.calibrate import calibrate_model
 from ketasim.cli.check import check
@@ -103,6 +105,10 @@ app.command("pk-scores", epilog="Example: ketasim pk-scores --json")(pk_scores)
 app.command("list", epilog="Example: ketasim list parameters --json")(list_items)
 app.command("emergent", epilog="Example: ketasim emergent --only onset")(emergent)
 app.command("validate", epilog="Example: ketasim validate --only clinical --html scoreboard.html")(validate)
+app.command("app", epilog="Example: ketasim app --port 8765")(explorer)
+app.command("app-tables", epilog="Example: ketasim app-tables --scoreboard scores.json --out data")(
+    app_tables
+)
 app.command("claims", epilog="Example: ketasim claims nmda --out figures")(claims)
 app.command(
     "fit",

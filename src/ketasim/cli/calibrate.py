@@ -16,9 +16,19 @@ from ketasim.errors import ModelError, unknown_name
 __all__ = ["calibrate_model"]
 
 #: What can be fitted, in this order: which studies may inform a fit; the way from dose to plasma; how much
-#: people differ; biology and scoring together; the sets that the targets leave possible; the rival
-#: mechanisms; what studies differ by; and the clinical K-PD model beside which all is laid.
-_LAYERS = ("split", "pharmacokinetics", "spread", "biology", "posterior", "wirings", "between", "kpd")
+#: people differ; biology and scoring together; the sets that the targets leave possible; what only animals
+#: need; the rival mechanisms; what studies differ by; and the clinical K-PD model beside which all is laid.
+_LAYERS = (
+    "split",
+    "pharmacokinetics",
+    "spread",
+    "biology",
+    "posterior",
+    "animals",
+    "wirings",
+    "between",
+    "kpd",
+)
 _MAX_STEPS = 25
 
 
@@ -41,7 +51,7 @@ def calibrate_model(
     """Fit parameters to targets and tell what was reached, and what the targets could not tell."""
     if layer not in _LAYERS:
         raise ModelError(f"calibrate: {unknown_name('layer', layer, _LAYERS)}")
-    if write is not None and not any(write.glob("*.csv")):
+    if write is not None and not any(write.glob("*/*.csv" if layer == "animals" else "*.csv")):
         raise ModelError(f"--write {write}: there is no table in this folder.")
     processes = whole_number("--workers", workers, "a number of processes", 1, 1024)
     searches = whole_number("--seeds", seeds, "a number of searches", 1, 100)
@@ -54,6 +64,7 @@ def calibrate_model(
         "spread": lambda: _spread(write),
         "biology": lambda: _biology(write, processes, searches),
         "posterior": lambda: _posterior(write, processes, drawn),
+        "animals": lambda: _animals(write),
         "wirings": lambda: _wirings(write, processes, searches),
         "between": lambda: _between(write, processes),
         "kpd": lambda: _kpd(write),
@@ -127,6 +138,26 @@ def _biology(write: Path | None, workers: int, searches: int) -> None:
     if write is not None:
         write_values(result, write)
         screen.print(f"Written to the tables in {write}.")
+
+
+def _animals(write: Path | None) -> None:
+    """Fit what only animals need to their directions and yes-or-no rows."""
+    from ketasim.inference.animals import calibrate_animals
+    from ketasim.inference.calibration import INFORMED
+
+    with watching("points") as watcher:
+        found = calibrate_animals(progress=watcher)
+    screen = output()
+    rows = [(row.study, row.row, f"{row.observed:+.0f}", f"{row.chance:.2f}") for row in found.rows]
+    screen.print(plain_table(("study", "row", "published", "its chance"), rows))
+    values = [
+        (name, number(value), f"{share:.2f}", "calibrated" if share <= INFORMED else "stays near its prior")
+        for name, value, share in zip(found.names, found.values, found.shrinkage, strict=True)
+    ]
+    screen.print(plain_table(("parameter", "value", "posterior/prior SD", "reading"), values))
+    if write is not None:
+        found.write(write)
+        screen.print(f"Written to the tables of animals in {write}.")
 
 
 def _posterior(write: Path | None, workers: int, sets: int) -> None:

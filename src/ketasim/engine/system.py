@@ -102,6 +102,52 @@ class System:
                 quantities[known[name]] = (1 - switch) * expression + switch * value
         return replace(self, inputs=tuple(inputs), rates=tuple(rates), quantities=quantities)
 
+    def with_shares(self, names: tuple[str, ...]) -> System:
+        """Return a system in which quantities can keep a share of their distance from a value.
+
+        Each gets three inputs (:func:`share_symbols`): the share that is kept (1 leaves the
+        quantity as it is, bit for bit), the share that is taken (one less the other), and the value
+        that it is drawn to. Whatever reads the quantity reads what is left. A state goes on by its
+        own rate underneath, so that a share between 0 and 1 has a meaning for it too.
+
+        Parameters
+        ----------
+        names : tuple of str
+            Names of quantities that are never negative.
+
+        Raises
+        ------
+        ModelError
+            If a name is not a quantity of the system.
+        """
+        known = {symbol.name: symbol for symbol in self.quantities}
+        rates, inputs, positive = list(self.rates), list(self.inputs), set(self.positive)
+        quantities, first = dict(self.quantities), {}
+        for name in names:
+            if name not in known:
+                raise ModelError(f"switch: {unknown_name('quantity', name, known)}")
+            symbol, whole = known[name], quantities[known[name]]
+            kept, taken, value = share_symbols(name)
+            inputs += [kept, taken, value]
+            positive |= {kept, taken, value}
+            left = kept * whole + taken * value
+            if whole not in self.states:
+                quantities[symbol] = left
+                continue
+            # Needs nothing but the state, so that it can stand before all that may read it now.
+            first[symbol] = left
+            del quantities[symbol]
+            own = self.states.index(whole)
+            rates = [rate if i == own else rate.xreplace({whole: symbol}) for i, rate in enumerate(rates)]
+            quantities = {other: item.xreplace({whole: symbol}) for other, item in quantities.items()}
+        return replace(
+            self,
+            inputs=tuple(inputs),
+            rates=tuple(rates),
+            quantities={**first, **quantities},
+            positive=frozenset(positive),
+        )
+
     def exchanged(self, state: str, parameter: str) -> System:
         """Return a system in which a state is given and a parameter is sought.
 
@@ -129,3 +175,10 @@ class System:
 def clamp_symbols(name: str) -> tuple[sp.Symbol, sp.Symbol]:
     """Return the switch and the value input of a clamped quantity."""
     return sp.Symbol(f"clamp_on_{name}", real=True), sp.Symbol(f"clamp_value_{name}", real=True)
+
+
+def share_symbols(name: str) -> tuple[sp.Symbol, sp.Symbol, sp.Symbol]:
+    """Return the inputs of a quantity that can keep a share: kept, taken, and what it is drawn to."""
+    words = ("share_kept", "share_taken", "drawn_to")
+    kept, taken, value = (sp.Symbol(f"{word}_{name}", real=True) for word in words)
+    return kept, taken, value

@@ -1,8 +1,8 @@
 """How much people differ: spreads of a few parameters, fitted to published standard deviations of change.
 
-What trials report is the spread of change within an arm. Three numbers are fitted to it: a factor on the
-spreads of the parameters that make the drug act more or less in a person, one on the spread of placebo, and
-the error of one occasion. They act upstream: nobody is labelled a responder.
+What trials report is the spread of change, or of scores, within an arm. Three numbers are fitted to it: a
+factor on the spreads of the parameters that make the drug act more or less in a person, one on the spread of
+placebo, and the error of one occasion. They act upstream: nobody is labelled a responder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from ketasim.trials.row_people import RowTables
 from ketasim.trials.runs.outcomes import Outcomes
 from ketasim.trials.runs.workers import chunk_size, chunks_of, run_chunk
 from ketasim.trials.study import Observation
-from ketasim.validation.split import counts_once
 
 __all__ = ["DRUG", "PLACEBO", "SpreadFit", "calibrate_spread", "write_spread"]
 
@@ -37,6 +36,9 @@ FloatArray = npt.NDArray[np.float64]
 DRUG = ("plasticity_half", "fast_arm_rate", "bdnf_activity_gain", "evoked_gain")
 #: Parameter whose spread makes placebo act more or less.
 PLACEBO = ("placebo_gain",)
+#: Where the rate of the fast arm times its time is 1 nobody has a rest: without drive it would fall for ever.
+#: Two SDs above the typical rate stay at this share of it.
+_STABLE = 0.7
 _ERROR = "occasion_error"
 _NAMES = ("drug", "placebo", _ERROR)
 #: SD of the logarithm of each factor before anything is known, and of the error about its table's value.
@@ -75,12 +77,12 @@ class SpreadFit:
 
 
 def published_sd(row: Observation) -> float | None:
-    """SD of change within an arm that a row tells of; None if it tells of none."""
+    """SD of change, or of scores, within an arm that a row tells of; None if it tells of none."""
     if row.quantity != "madrs" or row.comparator is not None or row.n is None or row.n < 8:
         return None
     if (
         row.origin != "entry"
-        or row.statistic != "change"
+        or row.statistic not in ("change", "mean")
         or row.source_kind != "measured"
         or row.use != "calibration"
     ):
@@ -101,7 +103,7 @@ def _targets() -> dict[str, tuple[Study, tuple[Observation, ...]]]:
             for row in study.observations
             if published_sd(row) is not None and 0.0 < row.time_h <= _LONGEST_H
         )
-        if rows and counts_once(name):
+        if rows:
             kept = {"observations": rows, "endpoints": (), "analyses": ()}
             found[name] = (study.model_copy(update=kept), rows)
     return found
@@ -111,6 +113,9 @@ def _changed(base: ParameterSet, logs: FloatArray) -> ParameterSet:
     """The tables with other spreads and another error of one occasion."""
     drug, placebo, error = np.exp(logs).tolist()
     new = {name: replace(base[name], iiv=base[name].iiv * drug) for name in DRUG}
+    fast = new["fast_arm_rate"]
+    most = math.log(_STABLE / (base["fast_arm_rate"].value * base["fast_arm_time"].value)) / 2.0
+    new["fast_arm_rate"] = replace(fast, iiv=min(fast.iiv, max(most, 0.0)))
     new |= {name: replace(base[name], iiv=base[name].iiv * placebo) for name in PLACEBO}
     new[_ERROR] = replace(base[_ERROR], value=base[_ERROR].value * error)
     return ParameterSet({**base, **new}, base.correlations)
@@ -119,7 +124,7 @@ def _changed(base: ParameterSet, logs: FloatArray) -> ParameterSet:
 def _spreads(
     simulator: Simulator, parameters: ParameterSet, study: Study, rows: tuple[Observation, ...]
 ) -> list[float]:
-    """SD of change of each row's arm."""
+    """SD of change, or of scores, of each row's arm."""
     end = max(row.time_h for row in rows)
     trial = Trial(study, simulator, parameters, _SEED, _PEOPLE, end, with_twin=False, keep="scores")
     chunks = chunks_of(trial.count, chunk_size(trial, 1))
@@ -127,7 +132,8 @@ def _spreads(
     found = []
     for row in rows:
         people = tables.people(row.arms, row)
-        found.append(math.sqrt(float(people.moments(people.change).variance[0])))
+        values = people.change if row.statistic == "change" else people.values
+        found.append(math.sqrt(float(people.moments(values).variance[0])))
     return found
 
 

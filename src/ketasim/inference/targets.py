@@ -101,6 +101,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "esketamine_28": Scenario("28 mg esketamine intranasal, on days 1, 4", 8),
     "twice_weekly": Scenario(f"{_SINGLE}, on days 1, 4, 8, 11", 15),
     "thrice_weekly": Scenario(f"{_SINGLE}, on days 1, 3, 5, 8, 10, 12", 15),
+    "three_hours_apart": Scenario(f"{_SINGLE}, at 0 h, 3 h", 1),
     "antidepressant": Scenario("none", 42, inputs=(("antidepressant", 1.0),)),
     "ampa_clamped": Scenario(_SINGLE, 2, (Clamp("ampa_drive"),)),
     "spines_clamped": Scenario(_SINGLE, 8, (Clamp("spines_nascent"), Clamp("spines_mature"))),
@@ -212,6 +213,14 @@ class Bench:
 
     def _effect_ratio_twice(self, target: Target) -> float:
         return self._against(target, "twice_weekly")
+
+    def _second_rise(self, target: Target) -> float:
+        """Rise by a second dose at some time beyond what the first leaves, over the rise by the first."""
+        times, values = self._course(target)
+        single = self.run("single")
+        first = single.quantities[target.quantity]
+        extra = values - np.interp(times, single.times_h, first)
+        return float(extra[times >= (target.time_h or 0.0)].max() / (first.max() - first[0]))
 
     def _persistence(self, target: Target) -> float:
         """Effect as a share of that at 24 h after the first dose."""

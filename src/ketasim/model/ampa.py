@@ -92,7 +92,13 @@ class Ampa(Stage):
                 "ampa_drive": drive,
                 "nmda_function_left": 1 - p.block_cost_weight * q.nmda_block_pyramidal,
                 "late_stage_gate": 1 - shut,
-                "plasticity_drive": relative / at_rest * q.nmda_function_left * enhanced * q.late_stage_gate,
+                # Tone permits what AMPA throughput starts: without it days of benefit are lost, not hours.
+                "plasticity_drive": relative
+                / at_rest
+                * q.nmda_function_left
+                * enhanced
+                * q.late_stage_gate
+                * permitted,
                 "fast_arm": x.fast_gain,
                 "lhb_bursts": (1 + p.habenula_stress_gain * (q.stress - 1)) * (1 - q.habenula_release),
                 "opioid_tone": tone,

@@ -21,6 +21,7 @@ from ketasim.engine.system import System
 from ketasim.errors import ModelError, UnitError, unknown_name
 from ketasim.model.ampa import Ampa
 from ketasim.model.circuit import Circuit
+from ketasim.model.clamp import share_inputs
 from ketasim.model.comparators import Comparators
 from ketasim.model.dimensions import TIME, Dimension, infer, times
 from ketasim.model.glutamate import Glutamate
@@ -83,11 +84,14 @@ class Chain:
         The values that patients start from.
     units : UnitSystem
         The coherent units in which the equations run.
+    switched : tuple of str
+        Quantities that can keep a share of their distance from rest; see :mod:`ketasim.model.clamp`.
     """
 
     stages: tuple[Stage, ...]
     parameters: ParameterSet
     units: UnitSystem = DEFAULT_SYSTEM
+    switched: tuple[str, ...] = ()
 
     @cached_property
     def states(self) -> dict[str, State]:
@@ -101,8 +105,9 @@ class Chain:
 
     @cached_property
     def inputs(self) -> dict[str, Input]:
-        """Every outside input by name."""
-        return self._collected("input", lambda stage: stage.inputs)
+        """Every outside input by name, those of switches last."""
+        own = self._collected("input", lambda stage: stage.inputs)
+        return {**own, **share_inputs(self.switched, self.quantities)}
 
     @cached_property
     def owner(self) -> dict[str, str]:
@@ -146,12 +151,13 @@ class Chain:
             self._check_dimensions(stage, equations.rates, given, {**symbols, "q": named}, dimensions)
             rates.update({name: sp.sympify(value) for name, value in equations.rates.items()})
             provided.update({name: sp.sympify(value) for name, value in given.items()})
+        plain = {item.name for stage in self.stages for item in stage.inputs}
         used = {symbol for value in (*rates.values(), *provided.values()) for symbol in value.free_symbols}
         parameters = tuple(symbol for name, symbol in symbols["p"].items() if symbol in used)
         return System(
             states=tuple(symbols["x"][name] for name in self.states),
             parameters=parameters,
-            inputs=tuple(symbols["u"].values()),
+            inputs=tuple(symbol for name, symbol in symbols["u"].items() if name in plain),
             rates=tuple(rates[name] for name in self.states),
             quantities=self._ordered(provided, named),
             scales=tuple(state.scale * self.units.factor(state.unit) for state in self.states.values()),
@@ -160,7 +166,7 @@ class Chain:
                 | {symbol for symbol in parameters if self._is_positive(symbol.name)}
             ),
             origins={name: f"stage {stage!r}" for name, stage in self.owner.items()},
-        )
+        ).with_shares(self.switched)
 
     def _is_positive(self, parameter: str) -> bool:
         """Whether a parameter's whole range is above zero."""
@@ -390,6 +396,7 @@ def build_chain(
     stages: Sequence[Stage] = STAGES,
     parameters: ParameterSet | None = None,
     units: UnitSystem = DEFAULT_SYSTEM,
+    switched: Sequence[str] = (),
 ) -> Chain:
     """Join stages into a chain and check it.
 
@@ -401,6 +408,8 @@ def build_chain(
         Default: the shipped human tables.
     units : UnitSystem
         Coherent units for the inside of the model.
+    switched : sequence of str
+        As of :class:`Chain`.
 
     Returns
     -------
@@ -411,6 +420,7 @@ def build_chain(
     ModelError, UnitError
         If the stages do not fit together; names the stages.
     """
-    chain = Chain(tuple(stages), parameters if parameters is not None else load_parameters(), units)
+    chosen = load_parameters() if parameters is None else parameters
+    chain = Chain(tuple(stages), chosen, units, tuple(switched))
     _ = chain.system
     return chain

@@ -1,16 +1,29 @@
-"""Clamps: a quantity held at its baseline or at a value for a span of time."""
+"""Clamps and switches: a quantity that is held, or kept near its rest.
+
+A clamp holds a quantity at its baseline or at a value for a span of time. A switch lets a quantity
+keep a share of its distance from rest, ``rest + share (value - rest)``, for a whole run; it is an
+input of the chain, so that no share needs a kernel of its own.
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
+from ketasim.engine.system import share_symbols
 from ketasim.errors import ModelError, UnitError, unknown_name
-from ketasim.model.stage import Provides
+from ketasim.model.stage import Input, Provides
 from ketasim.units import parse_duration, parse_quantity
 
-__all__ = ["Clamp", "parse_clamp"]
+__all__ = ["Clamp", "parse_clamp", "share_inputs", "share_settings"]
+
+Number = TypeVar("Number", float, npt.NDArray[np.float64])
 
 _FORM = re.compile(
     r"^\s*(?P<name>[A-Za-z]\w*)\s*(?:=(?P<value>[^@]+))?(?:@(?P<start>[^.@]*(?:\.\d[^.@]*)?)\.\.(?P<end>.*))?\s*$"
@@ -92,3 +105,48 @@ def parse_clamp(text: str, quantities: dict[str, Provides], offset_h: float = 0.
         except UnitError as error:
             raise UnitError(f"{error} Times of a clamp are written as in '@0h..24h'.") from error
     return Clamp(name, value, start + offset_h, end + offset_h)
+
+
+def share_inputs(names: Sequence[str], quantities: Mapping[str, Provides]) -> dict[str, Input]:
+    """Inputs by which quantities keep a share of their distance from rest; as they stand, all of it.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Quantities.
+    quantities : mapping of str to Provides
+        The quantities that exist.
+
+    Raises
+    ------
+    ModelError
+        If a quantity does not exist, or may be negative: its rest could not be told from a share.
+    """
+    found: dict[str, Input] = {}
+    for name in names:
+        if name not in quantities:
+            raise ModelError(f"switch: {unknown_name('quantity', name, quantities)}")
+        item = quantities[name]
+        if item.low < 0.0:
+            raise ModelError(f"switch: {name!r} may be negative; a switch needs a quantity that is not.")
+        kept, taken, value = (symbol.name for symbol in share_symbols(name))
+        found[kept] = Input(kept, "ratio", f"share kept of: {item.label}", 1.0)
+        found[taken] = Input(taken, "ratio", f"share taken of: {item.label}", 0.0)
+        found[value] = Input(value, item.shown_unit, f"rest of: {item.label}", 0.0)
+    return found
+
+
+def share_settings(name: str, share: float, rest: Number) -> dict[str, Number | float]:
+    """Values of the inputs with which a quantity keeps a share of its distance from rest.
+
+    Parameters
+    ----------
+    name : str
+        The quantity.
+    share : float
+        From 0 (held at rest) to 1 (left as it is).
+    rest : float or array
+        In the quantity's shown unit.
+    """
+    kept, taken, value = (symbol.name for symbol in share_symbols(name))
+    return {kept: share, taken: 1.0 - share, value: rest}

@@ -39,6 +39,7 @@ class Comparators(Stage):
         Provides("memantine_plasma", "mg/L", "memantine in plasma, total", display="ng/mL"),
         Provides("unbound_memantine", "uM", "memantine in plasma, unbound"),
         Provides("antidepressant_drive", "ratio", "drive of a conventional antidepressant"),
+        Provides("antidepressant_given", "ratio", "conventional antidepressant, newly started (0 or 1)"),
     )
 
     borrowed: ClassVar[tuple[str, ...]] = ("weight", "weight_reference", "allometric_exponent")
@@ -69,5 +70,6 @@ class Comparators(Stage):
                 "memantine_plasma": p.molar_mass_memantine * memantine,
                 "unbound_memantine": p.memantine_unbound_fraction * memantine,
                 "antidepressant_drive": x.antidepressant_adaptation,
+                "antidepressant_given": u.antidepressant,
             },
         )

@@ -45,7 +45,9 @@ class Wiring:
     cuts: str = "nothing"
 
 
-_NO_CIRCUIT = {"circuit_weight": 0.0}
+#: Small shares of other mechanisms that the default holds; a rival stands for its own alone.
+_ALONE = {"habenula_gain": 0.0, "opioid_permission": 0.0}
+_NO_CIRCUIT = {**_ALONE, "circuit_weight": 0.0}
 _NO_RESTING = {"resting_weight": 0.0}
 #: The path to efficacy does without NMDA channels.
 _NO_BLOCK = {**_NO_CIRCUIT, **_NO_RESTING, "block_cost_weight": 0.0}
@@ -55,11 +57,15 @@ WIRINGS: Mapping[str, Wiring] = MappingProxyType(
     {
         wiring.name: wiring
         for wiring in (
-            Wiring(DEFAULT_WIRING, "disinhibition, with a small share of block at rest", {}),
+            Wiring(
+                DEFAULT_WIRING,
+                "disinhibition with opioid tone, and small shares of block at rest and the habenula",
+                {},
+            ),
             Wiring(
                 "disinhibition",
                 "block of interneurons drives a surge of glutamate",
-                _NO_RESTING,
+                {**_ALONE, **_NO_RESTING},
                 cuts="paths of resting and extrasynaptic channels",
             ),
             Wiring(
@@ -93,14 +99,19 @@ WIRINGS: Mapping[str, Wiring] = MappingProxyType(
             Wiring(
                 "habenula",
                 "block trapped for a day takes habenular bursts away",
-                {**_NO_CIRCUIT, **_NO_RESTING, "trapping_entry_habenula": 1.0},
+                {
+                    "opioid_permission": 0.0,
+                    "circuit_weight": 0.0,
+                    **_NO_RESTING,
+                    "trapping_entry_habenula": 1.0,
+                },
                 {"habenula_gain": (1.0, 300.0)},
                 cuts="path of the circuit",
             ),
             Wiring(
                 "opioid",
                 "the fast arm grows only with opioid tone",
-                {},
+                {"habenula_gain": 0.0},
                 {"opioid_permission": (0.9, 0.999)},
             ),
         )

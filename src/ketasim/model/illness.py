@@ -30,6 +30,7 @@ class Illness(Stage):
     reads: ClassVar[tuple[Reads, ...]] = (
         Reads("severity", "points"),
         Reads("antidepressant_drive", "ratio"),
+        Reads("trkb_site", "ratio", "healthy"),
     )
     inputs: ClassVar[tuple[Input, ...]] = (
         Input("life_stress", "ratio", "life stress of the day, in standard deviations"),
@@ -46,9 +47,12 @@ class Illness(Stage):
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
         """Return rates and read-outs; the fixed point without load and at the healthy severity is 1."""
         feedback = p.stress_feedback * (q.severity - p.severity_healthy) / p.severity_reference
-        # A conventional drug restores the feedback that turns the stress axis down.
-        treated = p.antidepressant_stress_gain * q.antidepressant_drive
+        # A conventional drug restores the feedback that turns the stress axis down, by the site of TrkB.
+        sited = 1 - p.antidepressant_site_need * (1 - q.trkb_site)
+        treated = p.antidepressant_stress_gain * q.antidepressant_drive * sited
         strain = p.illness_load * p.stress_shift + feedback
+        # What goes with the episode: it is halved in remission, and a conventional drug lowers it.
+        episode = (x.stress_axis - 1) / p.gaba_stress_reference
         target = 1 + strain - treated + p.life_stress_size * u.life_stress
         # A smooth floor: stress can be low but not negative.
         floored = softplus(target - p.stress_floor, p.stress_steepness)
@@ -57,16 +61,12 @@ class Illness(Stage):
             rates={"stress_axis": (1 + floored - at_rest - x.stress_axis) / p.stress_axis_time},
             provides={
                 "stress": x.stress_axis,
-                # Part of the deficit goes with the episode: it is halved in remission.
                 "gaba_synthesis": exp(
-                    -p.gaba_shift
-                    * (
-                        (1 - p.gaba_state_share) * p.illness_load
-                        + p.gaba_state_share * (x.stress_axis - 1) / p.gaba_stress_reference
-                    )
+                    -p.gaba_shift * ((1 - p.gaba_state_share) * p.illness_load + p.gaba_state_share * episode)
                 ),
                 "spine_formation_capacity": exp(-p.spine_formation_shift * p.illness_load),
-                "network_shift": p.network_illness_shift * p.illness_load,
+                "network_shift": p.network_illness_shift
+                * ((1 - p.network_state_share) * p.illness_load + p.network_state_share * episode),
                 "network_illness": p.network_illness_strength * p.illness_load,
                 "immune_shift": p.immune_illness_shift * p.illness_load,
             },

@@ -1,8 +1,9 @@
 """Stage 10: inflammation.
 
-Cytokines rise with stress in some patients. Ketamine has a small, widely
-uncertain anti-inflammatory action. Quinolinate weakens astrocytic glutamate
-uptake and speeds the loss of spines.
+Cytokines rise with stress in some patients. Ketamine has small, widely uncertain
+actions on immune cells: TNF falls, IL-6 rises for hours, and less tryptophan goes
+the way to quinolinate. Quinolinate weakens astrocytic glutamate uptake and speeds
+the loss of spines.
 """
 
 from __future__ import annotations
@@ -50,17 +51,23 @@ class Inflammation(Stage):
     )
 
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
-        """Return cytokine turnover with stress, baseline shift and a weak drug action."""
+        """Return cytokine turnover with stress, baseline shift and weak drug actions."""
         drug = q.unbound_ketamine_arterial / (q.unbound_ketamine_arterial + p.cytokine_ic50)
         excess = q.immune_shift + p.cytokine_stress_gain * (q.stress - 1)
         aroused = 1 + excess * (1 - p.mtor_immune_share * u.mtor_inhibition_periphery)
-        relieved = drug / (drug + p.anti_inflammatory_half) * p.anti_inflammatory_gain
+        # Cells in a dish need far more than patients have; what is seen in patients saturates below that.
+        reached = drug / (drug + p.anti_inflammatory_half)
+        relieved = reached * p.anti_inflammatory_gain
+        roused = p.il6_acute_gain * drug + p.il6_clinical_gain * reached
+        spared = p.quinolinate_drug_loss * reached
         return Equations(
             rates={
                 "tnf_level": (aroused * (1 - drug) * (1 - relieved) - x.tnf_level) / p.tnf_time,
-                "il6_level": (aroused * (1 + p.il6_acute_gain * drug) - x.il6_level) / p.il6_time,
+                "il6_level": (aroused * (1 + roused) - x.il6_level) / p.il6_time,
                 "crp_level": (x.il6_level**p.crp_exponent - x.crp_level) / p.crp_time,
-                "quinolinate_balance": (1 + p.quinolinate_gain * (q.inflammation - 1) - x.quinolinate_balance)
+                "quinolinate_balance": (
+                    (1 + p.quinolinate_gain * (q.inflammation - 1)) * (1 - spared) - x.quinolinate_balance
+                )
                 / p.quinolinate_time,
             },
             provides={

@@ -84,6 +84,10 @@ class Networks(Stage):
         within_dmn = surface("within_dmn")
         dmn = exp(q.network_shift + p.dmn_inflammation_gain * (q.inflammation - 1) + within_dmn)
         salience = exp(surface("within_salience"))
+        at_once = {name: surface(behind) for name, behind in _AT_ONCE.items()}
+        # What the whole brain gives alone is a hundredth of the gap that was seen to close and open again.
+        hold = q.control_on_dmn - 1
+        at_once["insula_dmn_change"] -= p.insula_hold_gain * hold * q.network_illness
         overall = exp(p.global_block_gain * q.nmda_block_mean + p.global_density_gain * (q.spine_density - 1))
         return Equations(
             rates={
@@ -98,7 +102,7 @@ class Networks(Stage):
                 "global_connectivity": x.global_state,
                 "control_on_dmn": q.spine_density / x.adapted_density,
                 "communication": exp(surface("mutual_information")),
-                **{name: surface(behind) for name, behind in _AT_ONCE.items()},
+                **at_once,
             },
             between=steps,
         )

@@ -1,8 +1,9 @@
 """Stage 6: eEF2, BDNF and TrkB.
 
 AMPA drive releases BDNF; block of NMDA channels at rest lowers the
-phosphorylation of eEF2, which frees translation; BDNF activates TrkB. Plasma
-BDNF is a read-out.
+phosphorylation of eEF2, which frees translation; BDNF activates TrkB. BDNF is
+made, packed and released in turn, so that its rise is no single exponential.
+Plasma BDNF is a read-out.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ from ketasim.model.stage import Equations, Input, Provides, Reads, Stage, State,
 
 __all__ = ["Neurotrophin"]
 
+#: Steps between demand and released BDNF: made, packed, released. Each takes an equal part of the time.
+_STEPS = 3
+
 
 @dataclass(frozen=True)
 class Neurotrophin(Stage):
-    """Phosphorylated eEF2, released BDNF, active TrkB, plasma BDNF."""
+    """Phosphorylated eEF2, BDNF from synthesis to release, active TrkB, plasma BDNF."""
 
     name: ClassVar[str] = "neurotrophin"
     title: ClassVar[str] = "BDNF, TrkB, eEF2"
     section: ClassVar[str] = "6"
     states: ClassVar[tuple[State, ...]] = (
         State("eef2_phosphorylated", "ratio", "phosphorylated eEF2", 1.0, 1.0, positive=True),
+        State("bdnf_made", "ratio", "BDNF as it is made", 1.0, 1.0),
+        State("bdnf_packed", "ratio", "BDNF packed in vesicles", 1.0, 1.0),
         State("bdnf_released", "ratio", "released BDNF", 1.0, 1.0),
         State("trkb_active", "ratio", "active TrkB", 1.0, 1.0, positive=True),
         State("bdnf_in_plasma", "ratio", "BDNF in plasma", 1.0, 1.0),
@@ -34,6 +40,7 @@ class Neurotrophin(Stage):
         Reads("stress", "ratio", "healthy"),
         Reads("antidepressant_drive", "ratio"),
         Reads("occupancy_trkb", "ratio"),
+        Reads("antidepressant_given", "ratio"),
     )
     inputs: ClassVar[tuple[Input, ...]] = (
         Input("eef2k_inhibition", "ratio", "share of eEF2 kinase inhibited"),
@@ -45,6 +52,7 @@ class Neurotrophin(Stage):
         Provides("bdnf", "ratio", "released BDNF", "healthy"),
         Provides("trkb", "ratio", "active TrkB", "healthy"),
         Provides("bdnf_plasma", "ratio", "BDNF in plasma", "healthy"),
+        Provides("trkb_site", "ratio", "share of TrkB whose transmembrane site is whole", "healthy"),
     )
 
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
@@ -52,7 +60,9 @@ class Neurotrophin(Stage):
         active = q.plasticity_drive / (p.bdnf_half_drive + q.plasticity_drive)
         active_rest = 1 / (p.bdnf_half_drive + 1)
         site = 1 - u.trkb_site_loss
-        secretion = 1 + p.val66met_secretion * (
+        # Met lowers what is secreted at rest a little, and what activity and drugs add in full.
+        basal = 1 - p.bdnf_basal_met * (1 - p.val66met_secretion)
+        secretion = basal + p.val66met_secretion * (
             p.bdnf_activity_gain * (active - active_rest)
             + p.bdnf_antidepressant_gain * q.antidepressant_drive * site
         )
@@ -61,15 +71,21 @@ class Neurotrophin(Stage):
         # Animals with one gene make up for most of the loss; with none there is nothing to make up with.
         lost = u.bdnf_loss * (1 - p.bdnf_compensation * (1 - u.bdnf_loss) * 2)
         bound = x.bdnf_released * (1 + p.trkb_half_bdnf) / (x.bdnf_released + p.trkb_half_bdnf)
-        direct = 1 + p.trkb_direct_gain * q.occupancy_trkb * site
+        demand = suppression * (1 - lost) * (secretion + derepressed)
+        step = p.bdnf_time / _STEPS
+        # Conventional drugs activate TrkB at once, without BDNF.
+        acute = p.trkb_direct_gain * q.occupancy_trkb + p.trkb_antidepressant_gain * q.antidepressant_given
+        # What the receptor adds to its rest needs the site, whatever drives it.
+        answer = (bound * (1 + acute) - 1) * (1 - p.trkb_site_need * (1 - site))
         unblocked = 1 - p.resting_weight * p.eef2_block_gain * q.nmda_block_resting
         return Equations(
             rates={
                 "eef2_phosphorylated": p.eef2_rate
                 * (unblocked * (1 - p.eef2k_share * u.eef2k_inhibition) - x.eef2_phosphorylated),
-                "bdnf_released": (suppression * (1 - lost) * (secretion + derepressed) - x.bdnf_released)
-                / p.bdnf_time,
-                "trkb_active": (bound * direct - x.trkb_active) / p.trkb_time,
+                "bdnf_made": (demand - x.bdnf_made) / step,
+                "bdnf_packed": (x.bdnf_made - x.bdnf_packed) / step,
+                "bdnf_released": (x.bdnf_packed - x.bdnf_released) / step,
+                "trkb_active": (1 + answer - x.trkb_active) / p.trkb_time,
                 "bdnf_in_plasma": (1 + p.bdnf_plasma_share * (x.bdnf_released - 1) - x.bdnf_in_plasma)
                 / p.bdnf_plasma_time,
             },
@@ -78,5 +94,6 @@ class Neurotrophin(Stage):
                 "bdnf": x.bdnf_released,
                 "trkb": x.trkb_active,
                 "bdnf_plasma": x.bdnf_in_plasma,
+                "trkb_site": site,
             },
         )

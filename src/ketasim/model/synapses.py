@@ -1,8 +1,8 @@
 """Stage 8: nascent and mature spines in prefrontal cortex.
 
-New spines are born half a day after their proteins, most are lost within a week,
-a part matures. Stress lowers formation and speeds elimination; the drug acts on
-formation alone.
+New spines are born half a day after their proteins. Most are lost within days; a
+part settles, ripens for one or two weeks and matures. Nascent spines are both.
+Stress lowers formation and speeds elimination; the drug acts on formation alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,14 @@ from ketasim.model.stage import Equations, Input, Provides, Reads, Stage, State,
 
 __all__ = ["Synapses"]
 
+#: Steps from protein to a new spine: proteins at the site, filopodia, filopodia in contact. In each an
+#: equal part of the lag.
+_BIRTH_STEPS = 3
+#: Steps from a settled spine to a mature one, chosen so that mature spines miss one exponential by a tenth
+#: with some margin.
+_RIPENING_STEPS = 4
+_RIPENING = tuple(f"ripening_{step}" for step in range(1, _RIPENING_STEPS + 1))
+
 
 @dataclass(frozen=True)
 class Synapses(Stage):
@@ -25,7 +33,13 @@ class Synapses(Stage):
     section: ClassVar[str] = "8"
     states: ClassVar[tuple[State, ...]] = (
         State("spine_precursors", "ratio", "proteins ready for new spines", 1.0, 1.0, positive=True),
-        State("nascent", "ratio", "nascent spines", 0.1, 0.15, positive=True),
+        State("filopodia", "ratio", "filopodia", 1.0, 1.0, positive=True),
+        State("filopodia_in_contact", "ratio", "filopodia in contact with an axon", 1.0, 1.0, positive=True),
+        State("unsettled", "ratio", "nascent spines that are lost or settle", 0.1, 0.075, positive=True),
+        *(
+            State(name, "ratio", f"settled nascent spines, part {step}", 0.02, 0.02, positive=True)
+            for step, name in enumerate(_RIPENING, 1)
+        ),
         State("mature", "ratio", "mature spines", 1.0, 0.85, positive=True),
     )
     reads: ClassVar[tuple[Reads, ...]] = (
@@ -46,7 +60,7 @@ class Synapses(Stage):
     )
 
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
-        """Return formation into the room that is left, maturation and stress-dependent loss."""
+        """Return formation into the room that is left, ripening and stress-dependent loss."""
         share = p.nascent_share
         # New spines compete for partners: the more there are, the fewer form.
         room = (p.nascent_room - q.spines_nascent / share) / (p.nascent_room - 1)
@@ -55,27 +69,41 @@ class Synapses(Stage):
             1 + p.stress_elimination_gain * (q.stress - 1) + p.quinolinate_spine_loss * q.quinolinate_excess
         )
         leaving = 1 / p.nascent_life
-        maturing = p.maturing_share * leaving
+        # Lives of the two kinds: at a healthy balance their numbers have the ratio of ripening_share to
+        # the rest, and the mean life of all is nascent_life. Stress moves both alike, so that the shares
+        # shape courses and leave every rest as it is.
+        deciding = leaving / (1 - p.ripening_share)
+        settling = p.maturing_share * deciding * x.unsettled
+        ripening = _RIPENING_STEPS * p.maturing_share * leaving / p.ripening_share
         # Healthy balance of mature spines: what matures, and steady renewal of their own, make up for loss.
         mature_loss = 1 / p.mature_life
-        renewal = mature_loss * (1 - share) - maturing * share
-        usual = x.spine_precursors**p.spinogenesis_exponent * q.spine_formation_capacity * slowed
+        renewal = mature_loss * (1 - share) - p.maturing_share * leaving * share
+        ready = x.filopodia_in_contact
+        usual = ready**p.spinogenesis_exponent * q.spine_formation_capacity * slowed
         # A surplus of proteins evokes more spines, up to a limit that further doses do not lift.
-        surplus = hill(x.spine_precursors, p.evoked_half, p.evoked_exponent)
+        surplus = hill(ready, p.evoked_half, p.evoked_exponent)
         evoked = p.evoked_gain * (surplus - hill(1, p.evoked_half, p.evoked_exponent))
         formed = leaving * share * (usual + evoked) * room
         # Peripheral mTOR inhibition slows the loss of new spines, through immune cells.
-        lost = (leaving - maturing) * eliminated * (1 - q.immune_protection) * x.nascent
+        lost = (1 - p.maturing_share) * deciding * eliminated * (1 - q.immune_protection) * x.unsettled
+        birth = p.spine_birth_lag / _BIRTH_STEPS
+        moving = [settling, *(ripening * x[name] for name in _RIPENING)]
         return Equations(
             rates={
-                "spine_precursors": (q.synaptic_protein - x.spine_precursors) / p.spine_birth_lag,
-                "nascent": formed - lost - (maturing + u.spine_erasure) * x.nascent,
-                "mature": maturing * x.nascent
+                "spine_precursors": (q.synaptic_protein - x.spine_precursors) / birth,
+                "filopodia": (x.spine_precursors - x.filopodia) / birth,
+                "filopodia_in_contact": (x.filopodia - x.filopodia_in_contact) / birth,
+                "unsettled": formed - lost - settling - u.spine_erasure * x.unsettled,
+                **{
+                    name: moving[place] - moving[place + 1] - u.spine_erasure * x[name]
+                    for place, name in enumerate(_RIPENING)
+                },
+                "mature": moving[-1]
                 + renewal * q.spine_formation_capacity * slowed
                 - mature_loss * eliminated * x.mature,
             },
             provides={
-                "spines_nascent": x.nascent,
+                "spines_nascent": x.unsettled + sum(x[name] for name in _RIPENING),
                 "spines_mature": x.mature,
                 "spine_density": q.spines_nascent + q.spines_mature,
                 "sv2a_binding": 1 + p.sv2a_gain * (q.spines_mature - (1 - share)),

@@ -2,7 +2,8 @@
 
 TrkB switches mTORC1 on; a feedback through Rheb switches it off again within
 hours, even under a constant drive. Translation lags, the pool of synaptic
-proteins lives for days, and surface GluA1 follows the pool.
+proteins lives for days. Surface GluA1 follows the pool, and what was just made
+is on the surface before the pool has grown.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Translation(Stage):
         Reads("late_stage_gate", "ratio"),
         Reads("gaba_tone", "ratio", "healthy"),
         Reads("glun2b_brake", "ratio", "healthy"),
+        Reads("fast_arm", "ratio", "healthy"),
     )
     inputs: ClassVar[tuple[Input, ...]] = (
         Input("mtor_inhibition_brain", "ratio", "share of mTORC1 inhibited in the brain"),
@@ -57,9 +59,15 @@ class Translation(Stage):
         # No inhibitor takes all: else activity would be at zero, where its law ends.
         left = 1 - (1 - p.mtor_uninhibited) * u.mtor_inhibition_brain
         allowed = drive * released * left / x.rheb_feedback**p.rheb_exponent
-        made = (x.mtorc1_active / q.eef2**p.eef2_translation_exponent) ** p.translation_exponent
+        asked = (x.mtorc1_active / q.eef2**p.eef2_translation_exponent) ** p.translation_exponent
+        # Ribosomes are not without end: when an inhibitor is gone at once, mTORC1 meets no feedback.
+        made = asked * (1 + p.translation_ceiling) / (asked + p.translation_ceiling)
         # Too little GABA is answered by fewer surface receptors (homeostasis).
-        glua1 = x.protein_pool**p.glua1_exponent * q.gaba_tone**p.glua1_gaba_exponent
+        kept = x.protein_pool**p.glua1_exponent * q.gaba_tone**p.glua1_gaba_exponent
+        # At rest as much is made as is lost: new receptors count only while there are more or fewer.
+        fresh = exp(p.glua1_new_gain * (x.translation_activity - x.protein_pool))
+        # What the fast arm is at the membrane: receptors that activity inserts before any are made.
+        inserted = 1 + p.glua1_insertion_gain * (q.fast_arm - 1)
         return Equations(
             rates={
                 "mtorc1_active": (allowed - x.mtorc1_active) / p.mtorc1_time,
@@ -68,7 +76,7 @@ class Translation(Stage):
                 / p.translation_time,
                 "protein_pool": (x.translation_activity - x.protein_pool) / p.protein_time
                 - p.deep_block_protein_loss * (1 - q.late_stage_gate) * (x.protein_pool - 1),
-                "glua1_on_surface": (glua1 - x.glua1_on_surface) / p.glua1_time,
+                "glua1_on_surface": (kept * fresh * inserted - x.glua1_on_surface) / p.glua1_time,
             },
             provides={
                 "mtorc1": x.mtorc1_active,

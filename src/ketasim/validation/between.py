@@ -3,7 +3,9 @@
 One rule for all: the standard deviation of a normal effect of the study, on the scale of the row's
 class (``absolute``: in SDs between persons), by maximum likelihood over measured calibration rows, given
 the model's mean and its variance by parameters and sampling. A class has one value, and a domain one of its
-own where it has at least eight rows.
+own where it has at least eight rows; relapse counts as a class of its own. Of a number that pools ``k``
+trials half of the variance is divided by ``k``: trials differ from each other, which averages out, and the
+model is off for all trials of a kind, which does not. That it is half is assumed.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from ketasim.errors import ModelError
 if TYPE_CHECKING:
     from ketasim.validation.predict.predicted import Predicted
 
-__all__ = ["BETWEEN_FILE", "Between", "fit_between", "load_between", "write_between"]
+__all__ = ["BETWEEN_FILE", "Between", "fit_between", "load_between", "pooled", "write_between"]
 
 BETWEEN_FILE = "between.csv"
 #: Domain of the row that holds for every other domain of a class.
@@ -32,6 +34,8 @@ ALL = "all"
 #: Rows from which a domain has a value of its own, and below which a class has none.
 _FEWEST, _FEWEST_CLASS = 8, 3
 _HEADS = ("row_class", "domain", "sd", "rows", "source", "grade", "note")
+#: Share of the variance between studies that is common to all trials of a pool.
+_COMMON = 0.5
 #: Largest SD that is tried, in root mean squares of what the model is off.
 _MOST = 3.0
 
@@ -53,7 +57,7 @@ class Between:
 
     def of(self, item: Predicted) -> float:
         """SD between studies for a prediction, on the scale of its class."""
-        return self.sd(item.row_class, item.domain) * _unit(item)
+        return self.sd(item.spread_class, item.domain) * _unit(item)
 
     def sd(self, row_class: str, domain: str) -> float:
         """SD of a class in a domain; that of the class where the domain has none, and 0 without either.
@@ -62,6 +66,11 @@ class Between:
         """
         own = self.values.get((row_class, domain))
         return self.values.get((row_class, ALL), 0.0) if own is None else own
+
+
+def pooled(trials: int) -> float:
+    """Factor on the SD between studies of a number that pools some trials."""
+    return math.sqrt(_COMMON + (1.0 - _COMMON) / trials)
 
 
 def fit_between(predictions: Iterable[Predicted]) -> Between:
@@ -84,7 +93,7 @@ def fit_between(predictions: Iterable[Predicted]) -> Between:
         off, sd = (item.scaled - item.centre) / unit, item.sd() / unit
         if math.isfinite(off) and math.isfinite(sd):
             for domain in (ALL, item.domain):
-                groups.setdefault((item.row_class, domain), []).append((off, sd * sd))
+                groups.setdefault((item.spread_class, domain), []).append((off, sd * sd))
     kept = {
         key: own
         for key, own in sorted(groups.items())
@@ -94,8 +103,12 @@ def fit_between(predictions: Iterable[Predicted]) -> Between:
 
 
 def _unit(item: Predicted) -> float:
-    """In what an SD between studies counts: the SD between persons where rows of a class have many units."""
-    return math.sqrt(item.within) if item.row_class == "absolute" and item.within > 0.0 else 1.0
+    """In what an SD between studies counts.
+
+    The SD between persons where rows of a class have many units; less where trials are pooled.
+    """
+    persons = math.sqrt(item.within) if item.row_class == "absolute" and item.within > 0.0 else 1.0
+    return persons * pooled(item.trials)
 
 
 def _sd(pairs: Sequence[tuple[float, float]]) -> float:

@@ -23,7 +23,7 @@ __all__ = [
     "Work",
     "assign",
     "citations_that_set",
-    "counts_once",
+    "in_pools",
     "load_families",
     "load_split",
     "mark_files",
@@ -104,9 +104,11 @@ def load_families() -> Mapping[str, tuple[str, str]]:
     return {row["study"]: (row["family"], row["kind"]) for row in csv.DictReader(text.splitlines())}
 
 
-def counts_once(name: str) -> bool:
-    """Whether the patients of a study are no other study's among those that may inform a fit."""
-    return load_families().get(name, ("", "same_patients"))[1] == "same_patients"
+@cache
+def in_pools() -> frozenset[str]:
+    """Studies whose patients are, or may be, in a pool that informs a fit: their mean is not unseen."""
+    text = (resources.files(__package__) / "families.csv").read_text(encoding="utf-8")
+    return frozenset(row["study"] for row in csv.DictReader(text.splitlines()) if row["in_pool"])
 
 
 def assign(works: Iterable[Work]) -> dict[str, Assignment]:

@@ -3,6 +3,8 @@
 Chains start from the normal approximation at the best fit (Laplace, prior included) and walk by steps that
 leave it as it is (preconditioned Crank-Nicolson); a step is taken by how much better or worse than that
 approximation a set really does. Where the model is straight every step is taken, and the ensemble is exact.
+Where it is curved, chains learn the shape from each other: every other step follows the difference of two
+sets of the other half (differential evolution; ter Braak 2006, in halves as Goodman and Weare 2010).
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ FloatArray = npt.NDArray[np.float64]
 _REDRAWS = 20
 #: Length of a step at first, its bounds, and the share of steps that should be taken.
 _LENGTH, _SHORTEST, _LONGEST, _WANTED = 0.3, 0.02, 1.0, 0.3
+#: Length of a step along the difference of two sets, times the root of twice the dimensions (2.38 is best for
+#: a normal distribution), and what is added beside it.
+_DIFFERENCE, _BESIDE = 2.38, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +68,12 @@ class _Departure:
         found = np.full(len(z), np.inf)
         if inside.any():
             kept = z[inside]
-            normal = (np.linalg.solve(self.root, (kept - self.found.z).T) ** 2).sum(axis=0) / 2.0
-            found[inside] = costs(self._residuals(kept), kept) - normal
+            found[inside] = costs(self._residuals(kept), kept) - self.normal(kept)
         return found
+
+    def normal(self, z: FloatArray) -> FloatArray:
+        """Half the square of the distance from the best fit, by the approximation."""
+        return np.asarray((np.linalg.solve(self.root, (z - self.found.z).T) ** 2).sum(axis=0) / 2.0)
 
     def _residuals(self, z: FloatArray) -> FloatArray:
         """Misses of the first blocks as they are, of the others on a straight line."""
@@ -81,7 +89,7 @@ def draw_ensemble(
     found: Fit,
     *,
     sets: int = 200,
-    steps: int = 40,
+    steps: int = 120,
     seed: int = 1,
     exact: int | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
@@ -117,22 +125,43 @@ def draw_ensemble(
     departure = _Departure(misses, found, root, exact)
     z, level = _first(departure, prior, sets, random)
     length, taken, moves = _LENGTH, 0.0, np.zeros(sets)
+    halves = np.array_split(np.arange(sets), 2)
     for step in range(steps):
-        noise = random.standard_normal(z.shape) @ root.T
-        tried = found.z + np.sqrt(1.0 - length**2) * (z - found.z) + length * noise
-        values = departure(tried)
-        accepted = np.log(random.uniform(size=sets)) < level - values
-        z, level = np.where(accepted[:, None], tried, z), np.where(accepted, values, level)
-        share = float(accepted.mean())
-        if step < steps // 2:
-            # Longer or shorter steps until as many are taken as should be; then they stay.
-            length = float(np.clip(length * np.exp(share - _WANTED), _SHORTEST, _LONGEST))
+        by_others = step % 2 == 1 and len(halves[1]) > 1
+        accepted = np.zeros(sets, dtype=bool)
+        if by_others:
+            for own, others in (halves, halves[::-1]):
+                tried = z[own] + _difference(z[others], len(own), random)
+                values = departure(tried)
+                gain = level[own] + departure.normal(z[own]) - values - departure.normal(tried)
+                accepted[own] = np.log(random.uniform(size=len(own))) < gain
+                better = own[accepted[own]]
+                z[better], level[better] = tried[accepted[own]], values[accepted[own]]
         else:
+            noise = random.standard_normal(z.shape) @ root.T
+            tried = found.z + np.sqrt(1.0 - length**2) * (z - found.z) + length * noise
+            values = departure(tried)
+            accepted = np.log(random.uniform(size=sets)) < level - values
+            z, level = np.where(accepted[:, None], tried, z), np.where(accepted, values, level)
+        share = float(accepted.mean())
+        if step >= steps // 2:
             taken += share
             moves += accepted
+        elif not by_others:
+            # Longer or shorter steps until as many are taken as should be; then they stay.
+            length = float(np.clip(length * np.exp(share - _WANTED), _SHORTEST, _LONGEST))
         progress(step + 1, steps)
     half = steps - steps // 2
     return Ensemble(z, taken / half, float((moves >= min(10, half)).mean()), z.std(axis=0, ddof=1))
+
+
+def _difference(others: FloatArray, count: int, random: np.random.Generator) -> FloatArray:
+    """Steps along the difference of two other sets, and a little beside it, shape (count, parameters)."""
+    first = random.integers(len(others), size=count)
+    second = (first + random.integers(1, len(others), size=count)) % len(others)
+    length = _DIFFERENCE / np.sqrt(2.0 * others.shape[1])
+    beside = _BESIDE * random.standard_normal((count, others.shape[1]))
+    return np.asarray(length * (others[first] - others[second]) + beside, dtype=np.float64)
 
 
 def _first(

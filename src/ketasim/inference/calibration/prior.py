@@ -76,6 +76,7 @@ SCORING = (
     "placebo_acute_decay",
     "placebo_slow",
     "placebo_fade",
+    "placebo_overlap",
     "belief_felt_weight",
     "care_inpatient",
     "contact_new_drug",

@@ -19,15 +19,14 @@ from ketasim.model.chain import build_chain
 from ketasim.model.simulator import Simulator
 from ketasim.trials import Study, Trial, shipped_studies
 from ketasim.trials.endpoints import remission_threshold
-from ketasim.trials.row_people import RowTables
+from ketasim.trials.row_people import People, RowTables
 from ketasim.trials.runs.outcomes import Outcomes
 from ketasim.trials.runs.workers import chunk_size, chunks_of, run_chunk
 from ketasim.trials.study import Observation
 from ketasim.trials.study.parts import RESPONSE_SHARE
-from ketasim.validation.between import Between, load_between
-from ketasim.validation.predict.classes import class_error, row_class_of, to_class_scale
+from ketasim.validation.between import Between, load_between, pooled
+from ketasim.validation.predict.classes import class_error, row_class_of, spread_class_of, to_class_scale
 from ketasim.validation.predict.trial_rows import cells_of_row
-from ketasim.validation.split import counts_once
 
 __all__ = ["TrialRows", "calibration_rows"]
 
@@ -40,8 +39,8 @@ _PEOPLE = 24
 _SEED = 20_261
 #: Share of rows without anybody at which a set counts as unsolved.
 _EMPTY = 0.2
-#: A miss beyond this counts no further: one row must not outweigh a dozen.
-_WORST = 4.0
+#: Beyond this a miss counts with its logarithm: one row must not outweigh a dozen, nor be given up.
+_WIDE = 3.0
 #: Statistics of rows that inform the fit.
 _STATISTICS = ("mean", "change", "difference", "effect_size", "response", "remission", "relapse")
 #: A score this far from its threshold, in points, counts as a full hit or miss: a smooth step, so that
@@ -72,13 +71,17 @@ _SEEN_BY_TRIALS = (
     "consolidation_fade_time",
 )
 #: Trials that last longer cost more than all others together, and are left out.
-_LONGEST_H = 24.0 * 200.0
+_LONGEST_H = 24.0 * 100.0
 #: SD between studies of a class that has no estimate yet.
-_UNKNOWN = {"points": 2.0, "rate": 0.4, "effect_size": 0.2}
+_UNKNOWN = {"points": 2.0, "rate": 0.4, "effect_size": 0.2, "relapse": 0.6}
+#: What the people of a trial that informs the fit are treated for.
+_CONDITIONS = ("mdd", "trd", "bipolar_depression")
 
 
 def calibration_rows(study: Study) -> tuple[Observation, ...]:
-    """Rows of a study that may inform a fit: measured, marked for it, of a scale, with a known error."""
+    """Rows of a study that may inform a fit: measured, of mood, marked for it, and with a known error."""
+    if study.population.condition not in _CONDITIONS:
+        return ()
     return tuple(
         row
         for row in study.observations
@@ -117,7 +120,7 @@ class TrialRows:
         for name in shipped_studies():
             study = Study.load(name)
             rows = calibration_rows(study)
-            if rows and counts_once(name):
+            if rows:
                 found[name] = (
                     study.model_copy(update={"observations": rows, "endpoints": (), "analyses": ()}),
                     rows,
@@ -141,7 +144,10 @@ class TrialRows:
 
     def _aim(self, study: str, row: Observation) -> Target:
         kind, error = row_class_of(row), row.standard_error or 0.0
-        spread = self.between.sd(kind, "clinical") or _UNKNOWN[kind]
+        factor = pooled(self.studies[study][0].pooled_trials)
+        differs = spread_class_of(row, kind)
+        known = self.between.sd(differs, "clinical") or _UNKNOWN[differs]
+        spread = known * factor
         return Target(
             name=row.id,
             scenario=study,
@@ -163,8 +169,7 @@ class TrialRows:
         empty = np.isnan(found)
         found = np.where(empty & (empty.mean(axis=1, keepdims=True) < _EMPTY), self._values, found)
         sds = np.array([aim.sd for aim in self.aims])
-        misses: FloatArray = (found - self._values) / sds
-        return np.clip(misses, -_WORST, _WORST)
+        return _tamed((found - self._values) / sds)
 
     @cached_property
     def _values(self) -> FloatArray:
@@ -193,10 +198,18 @@ class TrialRows:
         return np.stack([_cells_of(tables, row, len(z)) for row in rows], axis=1)
 
 
+def _tamed(misses: FloatArray) -> FloatArray:
+    """Misses in SDs, those beyond a few SDs drawn in smoothly."""
+    large = np.maximum(np.abs(misses), _WIDE)
+    return np.where(np.abs(misses) <= _WIDE, misses, np.sign(misses) * _WIDE * (1.0 + np.log(large / _WIDE)))
+
+
 def _cells_of(tables: RowTables, row: Observation, sets: int) -> FloatArray:
     """A row under each set, shape (sets,), on the scale of its class; NaN where it is about nobody."""
     if row.statistic in ("response", "remission"):
         return _smooth_rate(tables, row)
+    if row.statistic == "relapse" and row.origin == "entry":
+        return _smooth_relapse(tables, row)
     cells = cells_of_row(tables, row)
     values = np.full(sets, np.nan) if cells is None else np.asarray(cells.values, dtype=np.float64)
     limit = np.log((1.0 - _SMALLEST) / _SMALLEST)
@@ -206,12 +219,39 @@ def _cells_of(tables: RowTables, row: Observation, sets: int) -> FloatArray:
 def _smooth_rate(tables: RowTables, row: Observation) -> FloatArray:
     """Logit of the share who respond or remit, each person counted by how far he is from the threshold."""
     people = tables.people(row.arms, row)
-    if row.statistic == "response":
+    hits = _how_well(tables, row, people, row.statistic)
+    group = tables.in_group(row.arms, row)
+    found = people.moments(hits if group is None else np.where(group, hits, np.nan)).mean
+    return np.asarray(logit(np.clip(found, _SMALLEST, 1.0 - _SMALLEST)), dtype=np.float64)
+
+
+def _how_well(tables: RowTables, row: Observation, people: People, what: str) -> FloatArray:
+    """How surely each person responds or is in remission, from 0 to 1."""
+    if what == "response":
         threshold = (1.0 - RESPONSE_SHARE) * people.start
     else:
         # A total at the threshold is in: half a point more parts whole scores.
         threshold = np.full(len(people.values), remission_threshold(tables.study, row.quantity) + 0.5)
-    hits = expit((threshold - people.values) / _STEP_POINTS)
-    group = tables.in_group(row.arms, row)
-    found = people.moments(hits if group is None else np.where(group, hits, np.nan)).mean
-    return np.asarray(logit(np.clip(found, _SMALLEST, 1.0 - _SMALLEST)), dtype=np.float64)
+    return np.asarray(expit((threshold - people.values) / _STEP_POINTS), dtype=np.float64)
+
+
+def _smooth_relapse(tables: RowTables, row: Observation) -> FloatArray:
+    """Logit of the share who relapse, each person counted by how surely he was well and how ill he got."""
+    relapse = tables.study.setting.relapse
+    if relapse is None:
+        return np.full(len(tables.replicates), np.nan)
+    people = tables.people(row.arms, row, relapse.after_h)
+    weight = _how_well(tables, row, people, "remission" if row.among == "remitters" else "response")
+    limit = relapse.limit(people.start)
+    runs: list[FloatArray] = []
+    stays = np.ones(len(people.place))
+    for time_h in (time for time in tables.study.times_h if relapse.after_h < time <= row.time_h):
+        seen = tables.people(row.arms, row, time_h).values
+        # Who has no score there does not meet the rule.
+        ill = np.where(np.isnan(seen), 0.0, expit((seen - limit) / _STEP_POINTS))
+        runs = [*runs, ill][-relapse.consecutive :]
+        if len(runs) == relapse.consecutive:
+            stays = stays * (1.0 - np.prod(runs, axis=0))
+    weight = np.where(np.isnan(weight), 0.0, weight)
+    share = people.moments(weight * (1.0 - stays)).mean / people.moments(weight).mean
+    return np.asarray(logit(np.clip(share, _SMALLEST, 1.0 - _SMALLEST)), dtype=np.float64)

@@ -193,7 +193,7 @@ def robust_spread(off: FloatArray, variance: FloatArray, shares: FloatArray = _S
 
 def _units(rows: Rows) -> FloatArray:
     """In what an SD between studies counts in each row."""
-    one = Between({(item.row_class, _ALL): 1.0 for item in rows.items}, {})
+    one = Between({(item.spread_class, _ALL): 1.0 for item in rows.items}, {})
     return np.array([one.of(item) for item in rows.items])
 
 
@@ -203,7 +203,7 @@ def _spreads(
     """SD between studies for each row, without its own study, on the scale of its class, shape (rows,)."""
     units = _units(rows)
     off, variance = off / units, variance / units**2
-    classes = np.array([item.row_class for item in rows.items])
+    classes = np.array([item.spread_class for item in rows.items])
     domains = np.array([item.domain for item in rows.items])
     studies = np.array(rows.studies, dtype=object)
     counted = known & rows.used

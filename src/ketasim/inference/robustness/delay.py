@@ -94,6 +94,7 @@ class Delay(Stage):
     provides: ClassVar[tuple[Provides, ...]] = (
         Provides("fast_arm", "ratio", "filtered block, saturating", "healthy"),
         Provides("spine_density", "ratio", "spines, which never move", "healthy"),
+        Provides("trkb_site", "ratio", "share of TrkB whose site is whole, which is all", "healthy"),
     )
     inputs: ClassVar[tuple[Input, ...]] = tuple(
         item for stage in STAGES if stage.name in REPLACED for item in stage.inputs
@@ -110,6 +111,7 @@ class Delay(Stage):
             provides={
                 "fast_arm": 1 + p.evoked_gain * x.delay_second / (p.plasticity_half + x.delay_second),
                 "spine_density": 1 + 0 * x.delay_second,
+                "trkb_site": 1 + 0 * x.delay_second,
             },
         )
 

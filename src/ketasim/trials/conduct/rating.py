@@ -170,7 +170,8 @@ class Rater:
         belief = self.belief(group, time_h, progress)
         madrs = other.between("madrs", rated_h)
         alone = self.relief(group, time_h, belief)
-        relief = scoring.shared(alone, madrs, self.start[group.persons])
+        overlap = self.numbers.of(group.persons).placebo_overlap
+        relief = scoring.shared(alone, madrs, self.start[group.persons], overlap)
         placebo = scoring.placebo(madrs, relief)
         scores = {
             scale: self._score(scale, group, other, time_h, rated_h, relief)

@@ -196,8 +196,9 @@ def relief(
 
     Notes
     -----
-    With ``A = g b a pulse(t)`` and ``S = g (b s u(t) + inpatient + contact)``, whose parts fade since they
-    began, the odds of the score are divided by ``1 + A + S``: slow is ``log(1 + S)``, acute is the rest. The
+    With ``A = g b a pulse(t)`` and ``S = g (b s u(t) + inpatient + contact)`` the odds of the score are
+    divided by ``1 + A + S``: slow is ``log(1 + S)``, acute is the rest. Hope ``u`` fades since the last visit
+    with treatment, active or not; care and contact wear off since they began. The
     sum under one logarithm is the saturating read-out of summed drives of the feasibility
     fit (2026); added up on the logit scale, open-label relief came out twice too large.
     """
@@ -207,11 +208,12 @@ def relief(
     gain = np.asarray(person_factor, dtype=np.float64)[..., None] * p.placebo_gain * setting.expectancy
     faith = np.asarray(trust, dtype=np.float64)
     acute = gain * faith * p.placebo_acute * _pulse(time, visits, p)
-    fade = p.placebo_fade
-    lasting = p.placebo_slow * _course(time - visits[0], p.placebo_slow_rise, fade) if visits.size else 0.0
-    care = setting.inpatient * p.care_inpatient * _course(time, p.care_inpatient_rise, fade)
+    lasting = p.placebo_slow * _hope(time, visits, p) if visits.size else 0.0
+    care = setting.inpatient * p.care_inpatient * _course(time, p.care_inpatient_rise, p.care_fade)
     since = time - contact_from_h
-    contact = setting.new_antidepressant * p.contact_new_drug * _course(since, p.contact_new_drug_rise, fade)
+    contact = (
+        setting.new_antidepressant * p.contact_new_drug * _course(since, p.contact_new_drug_rise, p.care_fade)
+    )
     slow = gain * (faith * lasting + care + contact)
     return Relief(np.log1p(acute / (1.0 + slow)), np.log1p(slow))
 
@@ -220,8 +222,23 @@ def _rise(elapsed: Array, constant: Number) -> Array:
     return np.asarray(-np.expm1(-np.maximum(elapsed, 0.0) / constant), dtype=np.float64)
 
 
+def _hope(time: Array, visits: Array, p: ScoringParameters[Number]) -> Array:
+    """Lasting hope: each visit with treatment lets it rise towards 1, and it fades since the last one."""
+
+    def since(level: Number, elapsed: Array) -> Array:
+        risen = 1.0 - (1.0 - level) * np.exp(-elapsed / p.placebo_slow_rise)
+        return np.asarray(risen * np.exp(-elapsed / p.placebo_fade), dtype=np.float64)
+
+    hope, level = np.zeros(1), np.zeros(1)
+    for place, visit in enumerate(visits):
+        hope = np.where(time >= visit, since(level, np.maximum(time - visit, 0.0)), hope)
+        if place + 1 < len(visits):
+            level = since(level, visits[place + 1] - visit)
+    return hope
+
+
 def _course(elapsed: Array, rise: Number, fade: Number) -> Array:
-    """What lasts, and wears off over months: else nobody who hopes could relapse."""
+    """What lasts, and wears off over months."""
     return _rise(elapsed, rise) * np.asarray(np.exp(-np.maximum(elapsed, 0.0) / fade), dtype=np.float64)
 
 
@@ -243,7 +260,11 @@ def _times(time_h: ArrayLike) -> Array:
 
 
 def shared(
-    total_relief: ArrayLike, unscored: ArrayLike, at_entry: ArrayLike, scale_maximum: float = 60.0
+    total_relief: ArrayLike,
+    unscored: ArrayLike,
+    at_entry: ArrayLike,
+    overlap: Number = 1.0,
+    scale_maximum: float = 60.0,
 ) -> Array:
     """Relief by placebo and expectancy where biology has already relieved: both share one ceiling.
 
@@ -253,6 +274,9 @@ def shared(
         On the logit scale, of a person whom nothing else has relieved.
     unscored, at_entry : array_like
         The biology's read-out now and at entry, in points.
+    overlap : float or array_like
+        Exponent ``k`` of the sum of both drives: at 1 they add, and the larger it is, the more those whom
+        one would have relieved are those whom the other relieves.
     scale_maximum : float
         Highest total of the scale.
 
@@ -264,15 +288,22 @@ def shared(
     Notes
     -----
     With the drives of placebo ``P`` (the relief is ``log(1 + P)``) and of biology ``B``, which has divided
-    the odds by ``1 + B``, the odds are divided by ``1 + P + B`` in all: summed drives under one logarithm, as
-    between the placebo terms. What is left to placebo is ``log(1 + P / (1 + B))``.
+    the odds by ``1 + B``, the odds are divided by ``1 + (P^k + B^k)^(1/k)`` in all. What is left to placebo
+    is the logarithm of that over ``1 + B``. Where biology has got worse, ``B < 0``, the drives add.
     """
     total = np.asarray(unscored, dtype=np.float64)
     start = np.asarray(at_entry, dtype=np.float64)
     edge = 1e-6 * scale_maximum
     total, start = (np.clip(value, edge, scale_maximum - edge) for value in (total, start))
-    left = total / (scale_maximum - total) * (scale_maximum - start) / start
-    return np.asarray(np.log1p(np.expm1(np.asarray(total_relief, dtype=np.float64)) * left), dtype=np.float64)
+    biology = (scale_maximum - total) / total * start / (scale_maximum - start) - 1.0
+    placebo_drive = np.expm1(np.asarray(total_relief, dtype=np.float64))
+    better = np.maximum(biology, 0.0)
+    largest = np.maximum(np.maximum(better, placebo_drive), edge)
+    # Over the larger of the two, no power overflows.
+    powers = (better / largest) ** overlap + (placebo_drive / largest) ** overlap
+    together = largest * powers ** (1.0 / np.asarray(overlap)) + np.minimum(biology, 0.0)
+    relief_left = np.log1p(together) - np.log1p(biology)
+    return np.where(placebo_drive > 0.0, relief_left, 0.0)
 
 
 def placebo(unscored: ArrayLike, total_relief: ArrayLike, scale_maximum: float = 60.0) -> Array:
@@ -343,7 +374,7 @@ def expectation(
     trust = belief(time_h, quantities["felt_effect"], doses, setting, parameters)
     madrs = quantities["madrs"]
     alone = relief(time_h, doses, trust, setting, parameters, person_factor).total
-    total = shared(alone, madrs, madrs[0])
+    total = shared(alone, madrs, madrs[0], parameters.placebo_overlap)
     return Expectation(trust, total, placebo(madrs, total))
 
 

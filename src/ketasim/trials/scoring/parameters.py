@@ -84,10 +84,12 @@ class ScoringParameters(Generic[N]):
     placebo_slow: N
     placebo_slow_rise: N
     placebo_fade: N
+    placebo_overlap: N
     belief_felt_weight: N
     belief_felt_floor: N
     care_inpatient: N
     care_inpatient_rise: N
+    care_fade: N
     contact_new_drug: N
     contact_new_drug_rise: N
     visit_gap: float
@@ -108,6 +110,8 @@ class ScoringParameters(Generic[N]):
                 raise ModelError(f"scoring parameter {field.name}: {value!r} is not a number from 0 upwards.")
             if field.name.endswith(("_rise", "_decay", "_fade")) and value == 0.0:
                 raise ModelError(f"scoring parameter {field.name}: a time constant must be above 0 h.")
+            if field.name == "placebo_overlap" and value == 0.0:
+                raise ModelError("scoring parameter placebo_overlap: an exponent must be above 0.")
             if field.name.startswith("belief_") and value > 1.0:
                 raise ModelError(f"scoring parameter {field.name}: {value!r} is a share, from 0 to 1.")
 

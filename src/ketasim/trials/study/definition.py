@@ -85,6 +85,8 @@ class Study(Part):
     title: Text
     citation: Text
     species: Literal["human"]
+    #: Trials that the file pools: what is special about one of them averages out.
+    pooled_trials: int = Field(default=1, ge=1)
     population: Population
     setting: Setting
     enrolment: Enrolment | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -113,6 +115,12 @@ class Relapse(Part):
     def after_h(self) -> float:
         """Time at which response is established, hours from the first dose."""
         return study_time(self.after, "setting.relapse.after")
+
+    def limit(self, baseline: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Score (points) from which the rule is met, for each score at entry."""
+        if self.rule == RESPONSE_LOST:
+            return np.asarray(RESPONSE_SHARE * baseline, dtype=np.float64)
+        return np.full(len(baseline), parse_rule(self.rule, "setting.relapse.rule").value)
 
     def met(self, score: float, baseline: float) -> bool:
         """Tell whether a score (points) meets the rule, given the score at entry."""

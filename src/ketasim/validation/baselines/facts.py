@@ -84,6 +84,8 @@ class RowFacts:
         Arms that are counted together, and those compared with.
     threshold : float
         Largest total that counts as remission, points; NaN without one.
+    trials : int
+        Trials that the number pools.
     """
 
     study: str
@@ -107,6 +109,7 @@ class RowFacts:
     others: tuple[ArmFacts, ...] = ()
     origin: str = "entry"
     threshold: float = math.nan
+    trials: int = 1
 
     @property
     def y(self) -> float:
@@ -220,6 +223,7 @@ def _row_facts(work: Any, row: Any, arms: dict[str, ArmFacts]) -> RowFacts:
         others=_known([part.strip() for part in comparator.split("+")] if comparator else (), arms),
         origin=getattr(row, "origin", "entry"),
         threshold=_threshold(work, row.quantity),
+        trials=getattr(work, "pooled_trials", 1),
     )
 
 

@@ -33,6 +33,7 @@ from ketasim.model.kinetics import simulate_kinetics
 from ketasim.model.times import output_times
 from ketasim.validation.baselines.facts import ArmFacts, RowFacts, known_baseline, to_madrs, totals_from_madrs
 from ketasim.validation.baselines.normal import Normal
+from ketasim.validation.between import pooled
 
 __all__ = ["KPD_FILE", "Exposure", "Kpd", "KpdParameter", "exposure_of", "load_kpd"]
 
@@ -148,7 +149,7 @@ class Kpd:
         scale = _slope(row.quantity)
         n = row.n if math.isfinite(row.n) else 50.0
         within = self.values["person_sd"] ** 2
-        between = self.values["trial_sd"] ** 2
+        between = (self.values["trial_sd"] * pooled(row.trials)) ** 2
         if row.statistic in ("response", "remission"):
             return self._rate(row, change, n, within, between)
         if row.statistic == "difference":

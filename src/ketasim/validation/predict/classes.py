@@ -15,6 +15,7 @@ __all__ = [
     "class_error",
     "from_class_scale",
     "row_class_of",
+    "spread_class_of",
     "to_class_scale",
 ]
 
@@ -40,6 +41,21 @@ _MOST_CORRELATION = 0.999
 #: Persons in whose place a rate without a number of persons is taken.
 _RATE_N = 50.0
 _LARGEST_LOG = 700.0
+
+
+def spread_class_of(row: Any, row_class: str) -> str:
+    """Rows that differ alike between studies: those of a class, but relapse apart from other rates.
+
+    Whether somebody relapses depends on a rule of the study and on its visits, besides the score.
+
+    Parameters
+    ----------
+    row : Observation
+        Of a study or an experiment.
+    row_class : str
+        Its class.
+    """
+    return "relapse" if row_class == "rate" and row.statistic == "relapse" else row_class
 
 
 def row_class_of(row: Any) -> str:

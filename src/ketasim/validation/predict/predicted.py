@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from ketasim.errors import KetasimError
-from ketasim.validation.predict.classes import from_class_scale, to_class_scale
+from ketasim.validation.predict.classes import from_class_scale, spread_class_of, to_class_scale
 
 __all__ = ["USUAL_N", "Interval", "Predicted"]
 
@@ -69,6 +69,8 @@ class Predicted:
         The same where it differs between draws.
     noise : float, optional
         Variance of one person's contribution to a cell, where it is another than ``within``.
+    trials : int
+        Trials that the number pools.
     """
 
     study: str
@@ -86,6 +88,12 @@ class Predicted:
     per_draw: float = 8.0
     sizes: FloatArray | None = None
     noise: float | None = None
+    trials: int = 1
+
+    @property
+    def spread_class(self) -> str:
+        """See :func:`~ketasim.validation.predict.classes.spread_class_of`."""
+        return spread_class_of(self.row, self.row_class)
 
     @cached_property
     def _known(self) -> tuple[FloatArray, FloatArray]:

@@ -203,6 +203,7 @@ def _predicted(
         per_draw=float(per_draw),
         sizes=found.sizes,
         noise=found.noise,
+        trials=getattr(work, "pooled_trials", 1),
     )
 
 

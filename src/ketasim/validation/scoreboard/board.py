@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from ketasim.validation.scoreboard.metrics import summarise_rows
+from ketasim.validation.split import in_pools
 
 __all__ = ["JSON_COLUMNS", "UNEXPLAINED", "Scoreboard", "load_reasons"]
 
@@ -120,6 +121,11 @@ class Scoreboard:
         found["by_domain_and_use"] = {
             f"{domain}, {use}": summarise_rows(own, self.baselines)
             for (domain, use), own in rows.groupby(["domain", "use"])
+        }
+        unseen = rows[(rows["use"] == "check") & ~rows["study"].isin(in_pools())]
+        found["check_in_no_pool"] = {
+            f"{domain}, check": summarise_rows(own, self.baselines)
+            for domain, own in unseen.groupby("domain")
         }
         apart = self.rows[self.rows["source_kind"] == "model_output"]
         found["model_output"] = summarise_rows(apart, self.baselines)

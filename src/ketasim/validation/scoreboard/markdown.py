@@ -40,6 +40,7 @@ _GROUPS = (
     ("by_use", "By use"),
     ("by_domain", "By domain"),
     ("by_domain_and_use", "By domain and use"),
+    ("check_in_no_pool", "Check rows whose patients are in no pool that informs the fit"),
     ("by_stage", "By stage"),
     ("by_species", "By species"),
     ("by_row_class", "By class of row"),

@@ -1,0 +1,1 @@
+"""What can be taken away from the explorer: tables, figures, study files, programs and reports."""

@@ -1,0 +1,1 @@
+"""Long runs of the explorer: simulated trials and populations, each in a process of its own."""
