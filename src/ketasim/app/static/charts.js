@@ -3,7 +3,7 @@
 import { finite } from "./format.js";
 import { el, put, svg } from "./dom.js";
 
-const WORDS_PX = 6.4;
+const WORDS_PX = 7.7;
 
 /** A drawing that is made again when its width changes. `draw(width)` gives an SVG node. */
 export function fluid(draw) {
