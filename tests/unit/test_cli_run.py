@@ -119,9 +119,10 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
         deadline = time.monotonic() + 180.0
         while not list((out / "outcomes").glob("part-*")) and time.monotonic() < deadline:
             time.sleep(0.05)
-        # As from a terminal: to the workers too, and twice, as impatient people do.
+        # As from a terminal: to the workers too, and twice, as impatient people do. A second signal within
+        # some milliseconds has once left the run waiting for a worker.
         os.killpg(run.pid, signal.SIGINT)
-        time.sleep(0.02)
+        time.sleep(0.5)
         run.send_signal(signal.SIGINT)
         stdout, stderr = run.communicate(timeout=120.0)
     finally:
