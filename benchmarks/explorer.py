@@ -42,9 +42,10 @@ _AXIS = {
     "shares": [0.035, 0.265, 0.20, 0.26, 0.24],
     "columns": 480,
 }
-#: Path of everything that the page was sent, with its size unpacked and packed.
-_SENT = """performance.getEntriesByType("resource").map((one) =>
-  [new URL(one.name).pathname, one.decodedBodySize, one.encodedBodySize])"""
+#: Path of everything that the page was sent, with its size unpacked and packed, and whether it was asked for
+#: before the first curve was drawn.
+_SENT = """performance.getEntriesByType("resource").map((one) => [new URL(one.name).pathname,
+  one.decodedBodySize, one.encodedBodySize, one.startTime < window.firstCurve])"""
 _MAIN = (
     *("ketamine_venous", "nmda_block_mean", "pyramidal_rate", "glutamate", "ampa_drive", "trkb", "mtorc1"),
     *("spine_density", "dmn_connectivity", "tnf", "madrs", "cadss", "systolic_pressure", "sedation"),
@@ -153,7 +154,7 @@ def _page(chromium: str, _: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with _browser(chromium) as browser, _running() as server:
 
-        def timed(name: str, link: str, measure: Callable[[Any], list[float]]) -> None:
+        def timed(name: str, link: str, measure: Callable[[Any], list[Any]]) -> None:
             print(f"  {name}", file=sys.stderr, flush=True)
             with open_explorer(browser, server, link=link, script=page.HELPERS) as explorer:
                 before = _processor_s(server)
@@ -167,6 +168,9 @@ def _page(chromium: str, _: argparse.Namespace) -> dict[str, Any]:
         timed("slider_bands_on", page.link(), lambda explorer: page.drag(explorer, _FEWER))
         timed("slider_four", page.link(4, bands="none"), lambda explorer: page.drag(explorer, _FEWER))
         timed("bands", page.link(), lambda explorer: page.releases(explorer, _FEWER))
+        found["bands_all"] = [all_draws for _, all_draws in found["bands"]]
+        found["bands_all_processor_ms"] = found["bands_processor_ms"]
+        found["bands"] = [few for few, _ in found["bands"]]
         timed("cursor", page.link(2), lambda explorer: page.cursor(explorer, _CHANGES))
         timed("redraw", page.link(2), lambda explorer: page.redraws(explorer, _FEWER))
         timed("stage", page.link(), page.stages)
@@ -185,22 +189,30 @@ def _processor_s(server: Server) -> tuple[float, float]:
 
 
 def _weight(chromium: str, _: argparse.Namespace) -> dict[str, Any]:
-    """Bytes of the page's own modules and styles: those of the first view, and all there are."""
+    """Bytes of the page's own modules and styles: before the first curve, of the first view, and all."""
     import gzip
     from importlib import resources
 
     files = [item for item in (resources.files("ketasim.app") / "static").iterdir() if item.is_file()]
-    with _browser(chromium) as browser, _running() as server, open_explorer(browser, server) as explorer:
+    with (
+        _browser(chromium) as browser,
+        _running() as server,
+        open_explorer(browser, server, script=page.FIRST_CURVE) as explorer,
+    ):
         sent = explorer.page.evaluate(_SENT)
-    first = [one for one in sent if one[0].startswith("/static/")]
+    own = [one for one in sent if one[0].startswith("/static/")]
+    first = [one for one in own if one[3]]
     return {
         "files": len(files),
         "all_raw": sum(len(item.read_bytes()) for item in files),
         "all_gzip": sum(len(gzip.compress(item.read_bytes(), 9)) for item in files),
         "first_files": len(first),
-        "first_raw": sum(raw for _, raw, _ in first),
-        "first_wire": sum(wire for _, _, wire in first),
-        "api": [one for one in sent if one[0].startswith("/api/")],
+        "first_raw": sum(raw for _, raw, _, _ in first),
+        "first_wire": sum(wire for _, _, wire, _ in first),
+        "view_files": len(own),
+        "view_raw": sum(raw for _, raw, _, _ in own),
+        "view_wire": sum(wire for _, _, wire, _ in own),
+        "api": [one[:3] for one in sent if one[0].startswith("/api/")],
     }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ketasim import _begun  # noqa: F401 - notes the time before anything else is loaded
 from ketasim._lazy import lazy_loader
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""Public names of a package that are loaded when they are first used (PEP 562).
+"""What is loaded when it is first used: public names of a package (PEP 562), and other libraries.
 
-One person's course needs NumPy, SymPy and the engine. Tables, figures and study files
-need libraries that take longer to load than that course to compute.
+One person's course needs NumPy and the engine. Tables, figures, study files and equations that are
+derived anew need libraries that take longer to load than that course to compute.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from typing import Any
 
-__all__ = ["lazy_loader"]
+__all__ = ["lazy_loader", "lazy_module"]
 
 
 def lazy_loader(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], object]:
@@ -39,3 +40,21 @@ def lazy_loader(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[s
         return value
 
     return load
+
+
+class lazy_module:  # noqa: N801 - stands where an import would
+    """A module that is imported when something of it is wanted, from whichever thread.
+
+    Parameters
+    ----------
+    name : str
+        Its full name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(import_module(self._name), name)
+        setattr(self, name, value)
+        return value

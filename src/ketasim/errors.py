@@ -54,6 +54,10 @@ class SolverError(KetasimError, RuntimeError):
     """The equations could not be solved for a patient."""
 
 
+class AbandonedError(KetasimError, RuntimeError):
+    """Work was given up because nobody waits for it any more."""
+
+
 def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> str:
     """Describe an unknown name together with the nearest valid one.
 

@@ -164,7 +164,8 @@ class Explorer:
         """The scenario that is edited, as the address holds it."""
         data = self.state
         active = data["state"].get("active", "A")
-        return dict(data["scenarios"])[active]
+        scenario: dict[str, Any] = dict(data["scenarios"])[active]
+        return scenario
 
     def row(self, row: str) -> Locator:
         """A row of the chain."""

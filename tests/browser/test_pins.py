@@ -86,6 +86,33 @@ def test_strokes_tell_scenarios_apart_without_colour(explore: Opener) -> None:
     assert len({path.evaluate("(e) => getComputedStyle(e).strokeDasharray") for path in sample.all()}) == 4
 
 
+def test_only_what_is_not_known_yet_is_asked_for(explore: Opener) -> None:
+    doses = ("0.5", "0.6", "0.7")
+    explorer = explore(
+        link=link_of([{"regimen": INFUSION.replace("0.5", dose)} for dose in doses], bands="none")
+    )
+    pins = explorer.curves(".stroke-B"), explorer.curves(".stroke-C")
+
+    def asked_by(act: Callable[[], None]) -> list[list[str]]:
+        before = len(explorer.simulations())
+        act()
+        explorer.settle(0.7)
+        return [[s["regimen"][:4] for s in body["scenarios"]] for body in explorer.simulations()[before:]]
+
+    # A pin is a copy of what is on show: curves and counts are there.
+    assert asked_by(lambda: pin(explorer)) == []
+    assert explorer.curves(".stroke-D") == explorer.curves(".stroke-A")
+    # What is edited is asked for alone: its curves, then its counts; the others stay.
+    assert asked_by(lambda: set_words(explorer, INFUSION.replace("0.5", "0.55"))) == [["0.55"]] * 2
+    assert (explorer.curves(".stroke-B"), explorer.curves(".stroke-C")) == pins
+    # Going back asks for nothing.
+    assert asked_by(explorer.page.go_back) == []
+    assert explorer.curves(".stroke-D") == explorer.curves(".stroke-A")
+    # Another axis moves all columns; A and D are the same and asked for once.
+    whole = [["0.5 ", "0.6 ", "0.7 "]]
+    assert asked_by(lambda: explorer.page.get_by_label("Axis").select_option("log")) == whole * 2
+
+
 def _metrics(explorer: Explorer) -> list[dict[str, Any]]:
     """What the server gives for the scenarios on show, by id."""
     scenarios = [scenario for _, scenario in explorer.state["scenarios"]]

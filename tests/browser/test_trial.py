@@ -7,10 +7,10 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
+from playwright.sync_api import Locator, Route
 from tests.browser.explorer import INFUSION, Explorer, link_of
 from tests.browser.launch import KETASIM, Server
 from tests.browser.printed import printed
@@ -36,10 +36,43 @@ def start(explorer: Explorer) -> None:
     explorer.page.locator("#trial").get_by_role("button", name="Run", exact=True).click()
 
 
-def newest(server: Server) -> dict[str, Any]:
-    """The run that was asked for last."""
-    found: dict[str, Any] = server.call("/jobs")["jobs"][0]
-    return found
+def started(explorer: Explorer) -> str:
+    """Press Run; the name under which the server knows the run."""
+    with explorer.page.expect_response(
+        lambda answer: answer.url.endswith("/jobs") and answer.request.method == "POST"
+    ) as answer:
+        start(explorer)
+    return str(answer.value.json()["job"])
+
+
+def shown(explorer: Explorer, job: str) -> Locator:
+    """The result of this run and of no other, once there is one."""
+    result = explorer.page.locator(f'#trial .run-body[data-job="{job}"]')
+    result.wait_for(timeout=_PATIENCE_MS)
+    return result
+
+
+def ended(explorer: Explorer, job: str) -> Locator:
+    """The last result of a run that has ended."""
+    result = shown(explorer, job)
+    export(explorer).wait_for(timeout=_PATIENCE_MS)
+    return result
+
+
+def hold(explorer: Explorer, pattern: str) -> list[Route]:
+    """Keep back all questions to addresses of a pattern; the list fills as they are asked."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    explorer.page.route(pattern, keep)
+    return held
+
+
+def export(explorer: Explorer) -> Locator:
+    """What is offered for a run that has ended."""
+    return explorer.page.get_by_role("button", name="Export this run")
 
 
 @pytest.fixture
@@ -56,13 +89,10 @@ def trial(explore: Opener, server: Server) -> Iterator[Explorer]:
 
 def test_small_trial_ends_with_the_numbers_of_the_api(trial: Explorer, server: Server) -> None:
     design(trial, 12, 6)
-    start(trial)
-    headline = trial.page.locator(".trial-headline")
-    headline.wait_for(timeout=_PATIENCE_MS)
-    trial.page.get_by_role("button", name="Export this run").wait_for(timeout=_PATIENCE_MS)
-    job = newest(server)
-    assert job["state"] == "finished"
-    result = server.call(f"/jobs/{job['job']}/result")
+    job = started(trial)
+    headline = ended(trial, job).locator(".trial-headline")
+    assert server.call(f"/jobs/{job}")["state"] == "finished"
+    result = server.call(f"/jobs/{job}/result")
     assert headline.inner_text() == result["headline"]
     assert result["support"] in trial.page.locator("#trial").inner_text()
     card = trial.page.locator('#trial .card[data-key="visits"]')
@@ -83,12 +113,12 @@ def test_same_seed_gives_the_same_table_as_the_command_line(
     trial: Explorer, server: Server, tmp_path: Path
 ) -> None:
     design(trial, 10, 3, seed=7)
-    start(trial)
-    trial.page.get_by_role("button", name="Export this run").wait_for(timeout=_PATIENCE_MS)
-    result = server.call(f"/jobs/{newest(server)['job']}/result")
+    job = started(trial)
+    ended(trial, job)
+    result = server.call(f"/jobs/{job}/result")
     assert "--seed 7" in result["command"]
     assert result["command"] in trial.page.locator("#trial").inner_text()
-    trial.page.get_by_role("button", name="Export this run").click()
+    export(trial).click()
     dialog = trial.page.get_by_role("dialog")
     dialog.get_by_label("Study file", exact=False).check()
     with trial.page.expect_download() as download:
@@ -124,10 +154,12 @@ def test_long_trial_shows_progress_marks_partials_survives_reload_and_is_kept(
     trial: Explorer, server: Server
 ) -> None:
     design(trial, 40, 2000)
-    start(trial)
+    job = started(trial)
     line = trial.page.locator("#trial .progress-line")
     mark = trial.page.locator("#trial .preliminary")
     mark.wait_for(timeout=_PATIENCE_MS)
+    shown(trial, job)
+    assert not export(trial).is_visible()
     assert re.match(r"Preliminary: [\d,]+ of 2,?000 trials so far\.", mark.inner_text())
     first = _done(line.inner_text())
     trial.until(
@@ -146,9 +178,9 @@ def test_long_trial_shows_progress_marks_partials_survives_reload_and_is_kept(
     trial.page.get_by_role("button", name="Stop and keep").click()
     kept = trial.page.get_by_text("Stopped: this is the result of", exact=False)
     kept.wait_for(timeout=_PATIENCE_MS)
-    job = newest(server)
-    assert job["state"] == "stopped"
-    result = server.call(f"/jobs/{job['job']}/result")
+    ended(trial, job)
+    assert server.call(f"/jobs/{job}")["state"] == "stopped"
+    result = server.call(f"/jobs/{job}/result")
     assert 0 < result["replicates"] < 2000
     assert f"{result['replicates']} of" in kept.inner_text().replace(",", "")
     assert trial.page.get_by_role("button", name="Resume").first.is_visible()
@@ -158,6 +190,59 @@ def _done(text: str) -> int:
     found = re.search(r"([\d,]+) of [\d,]+ trials", text)
     assert found is not None, text
     return int(found[1].replace(",", ""))
+
+
+def test_run_takes_the_result_before_away_at_once_and_gives_it_back_if_refused(trial: Explorer) -> None:
+    trial.allow("422")
+    design(trial, 10, 2)
+    first = started(trial)
+    ended(trial, first)
+    held = hold(trial, "**/api/v1/jobs")
+    design(trial, 10, 3)
+    start(trial)
+    trial.until("document.querySelector('#trial .run-body').innerText.startsWith('Asking')", "a blank result")
+    assert trial.page.locator(".trial-headline").count() == 0
+    assert not export(trial).is_visible()
+    with trial.page.expect_response(
+        lambda answer: answer.url.endswith("/jobs") and answer.request.method == "POST"
+    ) as answer:
+        for route in held:
+            route.continue_()
+        trial.page.unroute("**/api/v1/jobs")
+    second = answer.value.json()["job"]
+    assert second != first
+    ended(trial, second)
+    leave = trial.page.get_by_label("Leave by the last visit")
+    leave.fill("150 %")
+    leave.press("Tab")
+    start(trial)
+    trial.page.locator(f"#{leave.get_attribute('id')}-error").wait_for()
+    ended(trial, second)
+
+
+def test_a_late_result_of_the_run_before_is_not_taken_for_the_new_one(
+    trial: Explorer, server: Server
+) -> None:
+    design(trial, 10, 2)
+    first = started(trial)
+    ended(trial, first)
+    # The page opens on the newest run; its result comes when another run is under way already.
+    late = f"**/api/v1/jobs/{first}/result"
+    held = hold(trial, late)
+    trial.page.reload()
+    trial.page.wait_for_selector("html[data-ready]", state="attached")
+    while not held:
+        trial.page.wait_for_timeout(20)
+    design(trial, 40, 2000)
+    second = started(trial)
+    with trial.page.expect_response(late):
+        held[0].continue_()
+    trial.frame()
+    assert trial.page.locator(f'#trial .run-body[data-job="{first}"]').count() == 0
+    assert not export(trial).is_visible()
+    shown(trial, second)
+    assert trial.page.locator("#trial .preliminary").is_visible()
+    assert server.call(f"/jobs/{second}")["state"] == "running"
 
 
 def test_curves_are_not_held_up_by_a_long_run(trial: Explorer) -> None:

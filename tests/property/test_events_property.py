@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ketasim.engine import Bolus, Infusion, InputPath, Reset, Schedule, System
 from ketasim.engine.events import EventTable, event_table
-from ketasim.engine.lower import Program, lower
+from ketasim.engine.lower import lower
+from ketasim.engine.program import Program
 from ketasim.engine.records import Action
 
 STATES, INPUTS = ("one", "two"), {"factor": 0.5, "switch": 0.0}
@@ -45,7 +46,7 @@ def program() -> Program:
     """Two states that can be infused into, and two outside inputs."""
     one, two, factor, switch = (sp.Symbol(name, real=True) for name in (*STATES, *INPUTS))
     system = System((one, two), (), (factor, switch), (-factor * one, switch - two), {}, (1.0, 1.0))
-    return lower(system, STATES)
+    return lower(system, STATES).program
 
 
 def table(schedules: Sequence[Schedule]) -> EventTable:

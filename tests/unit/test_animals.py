@@ -59,7 +59,7 @@ def test_only_rows_of_animals_that_may_inform_are_used() -> None:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """One experiment, two draws, and two values of the exposure with the clocks at their centres."""
     monkeypatch.setattr(animals, "animal_works", lambda: [load_work("moghaddam1997")])
-    monkeypatch.setattr(animals, "_GRID", (np.array([-2.5, 1.5]), np.zeros(1), np.zeros(1)))
+    monkeypatch.setattr(animals, "_GRID", (np.array([-2.5, 1.5]), *[np.zeros(1)] * 3))
     monkeypatch.setattr(animals, "_DRAWS", 2)
 
 
@@ -83,8 +83,8 @@ def test_values_go_into_the_tables_of_both_animals(tmp_path: Path) -> None:
     with resources.as_file(resources.files("ketasim.model.parameters")) as shipped:
         for species in ("rat", "mouse"):
             shutil.copytree(shipped / species, tmp_path / species)
-    values = np.array([0.5, 4.0, 1.5])
-    fit = AnimalFit(ANIMAL_FREE, values, np.array([0.3, 0.9, 0.9]), np.empty((0, 4)), ())
+    values = np.array([0.5, 4.0, 1.5, 3.0])
+    fit = AnimalFit(ANIMAL_FREE, values, np.array([0.3, 0.9, 0.9, 0.9]), np.empty((0, 5)), ())
     fit.write(tmp_path)
     for species in ("rat", "mouse"):
         text = "".join(

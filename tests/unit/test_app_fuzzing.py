@@ -25,7 +25,7 @@ from tests.unit.app_client import BASE, Client, an_app
 _DOCUMENT = "/api/v1/openapi.json"
 _EXAMPLES = 12
 #: Failures that have a name of their own: see the server's table of replies.
-_NAMED_FAILURES = {"solver_failed", "compiling"}
+_NAMED_FAILURES = {"solver_failed", "compiling", "timeout"}
 _CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 
 

@@ -180,7 +180,7 @@ def test_staying_well_only_falls_and_its_people_grow_fewer(whole: dict[str, Any]
 def test_a_run_that_was_broken_off_goes_on_and_ends_as_if_it_had_not(
     tmp_path: Path, whole: dict[str, Any]
 ) -> None:
-    broken = Told(break_after=3)
+    broken = Told(break_after=2)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run", TRIAL, broken)
     assert 0 < broken.last("progress")["trials_done"] < 3
@@ -347,6 +347,12 @@ def test_a_population_counts_the_people_of_the_public_api(tmp_path: Path) -> Non
     mood = next(course for course in result["courses"] if course["row"] == "madrs")
     assert mood["q50"] == found["series"]["madrs"]["mid"]
     assert mood["q95"] == found["series"]["madrs"]["q95"]
+    # Later columns are wider than a peak of plasma: each dose would be shown at another moment.
+    level = next(course for course in result["courses"] if course["row"] == "ketamine_venous")
+    assert mood["time_h"][-1] > 600.0
+    assert 20.0 < level["time_h"][-1] <= 24.0
+    assert len(level["q50"]) == len(level["q05"]) == len(level["time_h"])
+    assert level["q50"] == found["series"]["ketamine_venous"]["mid"][: len(level["q50"])]
 
 
 def test_a_population_is_cut_into_parts_with_seeds_of_their_own() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ API = "/api/v1"
 CLIENTS = 8
 AXIS = {"dose": 1, "knots_h": [-0.5, 0.0, 2.0, 24.0, 72.0], "shares": [0.1, 0.3, 0.3, 0.3], "columns": 60}
 #: Failures of the server that have a name of their own.
-NAMED_FAILURES = {"solver_failed", "compiling"}
+NAMED_FAILURES = {"solver_failed", "compiling", "timeout"}
 #: Longer than any of this takes on a busy machine: it fails a test that would hang.
 PATIENCE_S = 60.0
 
@@ -135,8 +136,8 @@ def test_hostile_requests_harm_only_themselves(client: Client) -> None:
     assert waiting(client) == 0
 
 
-async def leave(app: Any, body: bytes) -> list[dict[str, Any]]:
-    """Ask for curves and go away at once; gives what was sent after that."""
+async def leave(app: Any, body: bytes, begun: threading.Event | None = None) -> list[dict[str, Any]]:
+    """Ask for curves and go away at once, or when it has begun; gives what was sent after that."""
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -156,7 +157,10 @@ async def leave(app: Any, body: bytes) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
-        return next(messages, {"type": "http.disconnect"})
+        found = next(messages, {"type": "http.disconnect"})
+        while begun is not None and found["type"] == "http.disconnect" and not begun.is_set():
+            await asyncio.sleep(0.01)
+        return found
 
     async def send(message: Any) -> None:
         sent.append(dict(message))
@@ -181,11 +185,56 @@ def test_work_for_who_has_left_is_not_waited_for(client: Client) -> None:
     assert reply.status_code == 200
 
 
+def test_work_that_has_begun_ends_when_who_asked_leaves(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless(_: Any, stop: Any) -> bytes:
+        begun.set()
+        until = time.monotonic() + PATIENCE_S
+        while not stop[0] and time.monotonic() < until:
+            time.sleep(0.01)
+        ended.set()
+        return b"{}"
+
+    monkeypatch.setattr(routes, "simulated", endless)
+    body = json.dumps(curves(0.5)).encode()
+
+    async def leave_when_begun() -> list[dict[str, Any]]:
+        return await leave(client.app, body, begun)
+
+    sent = client.loop.run_until_complete(leave_when_begun())
+    assert sent[0]["status"] == 400
+    # Far less than it would go on by itself.
+    assert ended.wait(PATIENCE_S / 4)
+
+
+def test_the_reference_solver_keeps_nobody_waiting(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = threading.Event()
+
+    def held(asked: Any, stop: Any) -> bytes:
+        if asked.reference:
+            free.wait(PATIENCE_S)
+        return simulated(asked, stop)
+
+    monkeypatch.setattr(routes, "simulated", held)
+
+    async def work(own: httpx.AsyncClient, number: int) -> int:
+        asked = curves(0.5 + 0.01 * number, reference=number < CLIENTS - 1)
+        reply = await own.post(f"{API}/simulate", json=asked)
+        # The only one who did not ask for it is answered first, and lets the others go on.
+        free.set()
+        return reply.status_code
+
+    assert together(client, work) == [200] * CLIENTS
+
+
 def test_a_full_desk_says_so_and_opens_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(asked: Any) -> bytes:
+    def slow(asked: Any, stop: Any) -> bytes:
         # Longer than eight requests take to arrive.
         time.sleep(0.3)
-        return simulated(asked)
+        return simulated(asked, stop)
 
     monkeypatch.setattr(compute, "_MOST_WAITING", 2)
     monkeypatch.setattr(routes, "simulated", slow)

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from tests.unit.app_client import BEARER, TOKEN, Client, a_loop
 
-from ketasim.app import security
+from ketasim.app import problems, security
 from ketasim.app.limits import Limit, limit, load_limits
 from ketasim.app.problems import AppProblem
 from ketasim.app.reading_json import depth_of, read_json
@@ -261,8 +261,13 @@ def test_a_length_that_lies_is_no_way_in(client: Client) -> None:
 def test_work_ends_with_its_time(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     short = Limit("request_time", 0.05, "s", "time that one request may take", "ketasim simulate")
     monkeypatch.setattr(security, "limit", lambda name: short if name == "request_time" else limit(name))
+    monkeypatch.setattr(problems, "limit", lambda name: short if name == "request_time" else limit(name))
     reply = client.get("/slow")
-    assert (reply.status_code, code(reply)) == (413, "too_large")
+    assert (reply.status_code, code(reply)) == (503, "timeout")
+    assert int(reply.headers["retry-after"]) > 0
+    # A page would ask by itself again and again if the reply said when.
+    assert "retry_after_s" not in reply.json()
+    assert "within 0.05 s" in reply.json()["detail"]
     assert "ketasim simulate" in reply.json()["detail"]
 
 

@@ -187,23 +187,24 @@ def test_curves_come_before_bands_and_a_fault_keeps_nobody_waiting(
     seen: list[bool] = []
     made = warming.Warming()
 
-    def steps(told: Any) -> None:
-        for done in range(3):
-            told("a step", done, 3)
-            seen.append(made.is_ready)
+    def curves() -> None:
+        seen.append(made.is_ready)
+
+    def bands() -> None:
+        seen.append(made.is_ready)
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(scenarios, "warm", steps)
+    monkeypatch.setattr(scenarios, "warm_steps", lambda: (("model", curves), ("bands", bands)))
     monkeypatch.setattr(warming, "meta_body", lambda: b"{}")
     later: list[str] = []
     monkeypatch.setattr(warming, "_AFTER_S", 0.0)
     monkeypatch.setattr(warming, "_REST_S", 0.0)
-    monkeypatch.setattr(warming, "stage_card", later.append)
+    monkeypatch.setattr(warming, "stage_body", later.append)
     for name in ("claims_reply", "scoreboard", "published_values"):
         monkeypatch.setattr(warming, name, lambda name=name: later.append(name))
     made._started = 0.0
     made._work()
-    assert seen == [False, True, True]
+    assert seen == [False, True]
     assert later[:3] == ["claims_reply", "scoreboard", "published_values"]
     assert len(later) == 3 + len(warming.STAGES)
     assert made.is_ready
@@ -309,6 +310,7 @@ def test_the_contract_says_what_each_reply_can_be(client: Client) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
             assert {"413", "422", "500", "503"} <= set(operation["responses"])
+            assert "Retry-After" in operation["responses"]["503"]["headers"]
             problem = operation["responses"]["422"]["content"]
             assert set(problem) == {"application/problem+json"}
     text = json.dumps(document)

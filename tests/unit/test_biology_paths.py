@@ -156,3 +156,23 @@ def test_wirings_keep_and_cut_what_they_say() -> None:
             assert own[parameter].value == value, (name, parameter)
     with pytest.raises(ModelError, match=r"wiring 'habenul'; .* 'habenula'"):
         wired(SHIPPED, "habenul")
+
+
+def test_the_fast_arm_falls_to_a_floor_without_drive_however_fast_it_is() -> None:
+    # At the upper ends of both ranges; without the floor it would fall for ever.
+    values = {"fast_arm_rate": SHIPPED["fast_arm_rate"].high, "fast_arm_time": SHIPPED["fast_arm_time"].high}
+    fast = Bench(SHIPPED.with_values(values))
+    run = fast.run(NO_DRUG, days=40.0, inputs={"ampa_antagonist": InputPath((0.0,), (1.0,))})
+    product, ceiling = values["fast_arm_rate"] * values["fast_arm_time"], SHIPPED["fast_arm_ceiling"].value
+    share = product / (1.0 + product * ceiling)
+    floor = (1.0 - share * ceiling) / (1.0 - share)
+    assert floor > 0.0
+    assert Bench.at(run, "fast_arm", 40.0 * DAY) == pytest.approx(floor, rel=1e-3)
+
+
+def test_a_patient_rests_whatever_the_capacity_for_evoked_spines() -> None:
+    # What a lack of proteins takes away is never more than what forms: at the upper end too there is a rest.
+    strong = Bench(SHIPPED.with_values({"evoked_gain": SHIPPED["evoked_gain"].high}))
+    run = strong.run(NO_DRUG, days=20.0)
+    assert Bench.at(run, "severity", 20.0 * DAY) == pytest.approx(Bench.rest(run, "severity"), abs=1e-3)
+    assert Bench.rest(run, "spines_mature") > 0.3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,9 @@ class Linear:
         found[z[:, 0] > self.wall] = np.nan
         return found
 
+    def finely(self, z: FloatArray) -> None:
+        """None: nothing here is chance."""
+
 
 @dataclass(frozen=True, eq=False)
 class Banana:
@@ -69,6 +72,30 @@ class Banana:
     def residuals(self, z: FloatArray) -> FloatArray:
         valley = 8.0 * (z[:, 1] - z[:, 0] ** 2 + 0.5)
         return np.stack([valley, 3.0 * (np.sin(2.0 * z[:, 0]) - 0.8), z[:, 2] - 0.3], axis=1)
+
+    def finely(self, z: FloatArray) -> None:
+        """None: nothing here is chance."""
+
+
+@dataclass(frozen=True, eq=False)
+class FewPeople(Linear):
+    """Few people show everything a little otherwise than many."""
+
+    shift: FloatArray = field(default_factory=lambda: np.zeros(3))
+
+    def residuals(self, z: FloatArray) -> FloatArray:
+        return super().residuals(z) + self.shift
+
+    def finely(self, z: FloatArray) -> FloatArray:
+        return super().residuals(z)
+
+
+@dataclass(frozen=True, eq=False)
+class Wrong(FewPeople):
+    """By few people one parameter should rise, by many it should not."""
+
+    def finely(self, z: FloatArray) -> FloatArray:
+        return super().residuals(z) + 40.0 * z[:, :1] ** 2
 
 
 MATRIX = np.array([[3.0, 0.5, 0.0], [0.0, 2.0, 1.0], [1.0, 0.0, 0.2]])
@@ -100,6 +127,24 @@ def test_one_step_solves_a_linear_problem(prior: Prior) -> None:
     assert found.z == pytest.approx(mean, abs=1e-8)
     assert found.covariance == pytest.approx(covariance, abs=1e-8)
     assert found.shrinkage == pytest.approx(np.sqrt(np.diag(covariance)))
+
+
+def test_what_few_people_show_otherwise_does_not_move_the_fit(prior: Prior) -> None:
+    mean, _ = closed_form()
+    block = FewPeople(MATRIX, AIM, shift=np.array([0.8, -0.6, 0.5]))
+    found = gauss_newton(Misses(prior, [block]), np.array([[1.0, -1.0, 0.5]]), 3)[0]
+    assert found.z == pytest.approx(mean, abs=1e-8)
+    assert found.residuals == pytest.approx(MATRIX @ mean - AIM, abs=1e-8)
+
+
+def test_a_step_that_many_people_do_not_like_is_shortened_or_not_taken(prior: Prior) -> None:
+    misses = Misses(prior, [Wrong(MATRIX, AIM)])
+    start = np.zeros((1, 3))
+    before = float(costs(misses.finely(start), start)[0])
+    found = gauss_newton(misses, start, 6)[0]
+    assert found.cost <= before
+    # The cost is that of many people at the point that is returned, not of the few who gave the slopes.
+    assert found.cost == pytest.approx(float(costs(misses.finely(found.z[None]), found.z[None])[0]))
 
 
 def test_seeds_of_a_curved_problem_agree_within_two_percent(prior: Prior) -> None:

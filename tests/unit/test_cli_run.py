@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import ketasim.api.studies
+import ketasim.report
 import ketasim.api.trial_result
 from ketasim.cli.application import app
 from ketasim.model.parameters import ParameterSet
@@ -25,8 +26,8 @@ PROGRAM = [sys.executable, "-c", "from ketasim.cli import main; main()"]
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes most of a run's time and has tests of its own: sensitivities, figures, report."""
     monkeypatch.setattr(ketasim.api.trial_result, "influence", lambda *_: pd.DataFrame({"name": ["none"]}))
-    monkeypatch.setattr(ketasim.api.studies, "write_figures", lambda _, folder: folder)
-    monkeypatch.setattr(ketasim.api.studies, "write_report", lambda _, path: path)
+    monkeypatch.setattr(ketasim.report, "write_figures", lambda _, folder: folder)
+    monkeypatch.setattr(ketasim.report, "write_report", lambda _, path: path)
 
 
 @pytest.mark.usefixtures("_quick")
@@ -73,7 +74,7 @@ def test_a_full_disk_is_told_with_what_is_kept(tmp_path: Path, monkeypatch: pyte
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ketasim.api.studies, "write_figures", full)
+    monkeypatch.setattr(ketasim.report, "write_figures", full)
     monkeypatch.setattr(ketasim.api.studies, "chunk_size", lambda *_: 1)
     out = tmp_path / "run"
     arguments = ["run", "murrough2013", "--subjects", "1", "--workers", "1", "--out", str(out)]
@@ -119,10 +120,9 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
         deadline = time.monotonic() + 180.0
         while not list((out / "outcomes").glob("part-*")) and time.monotonic() < deadline:
             time.sleep(0.05)
-        # As from a terminal: to the workers too, and twice, as impatient people do. A second signal within
-        # some milliseconds has once left the run waiting for a worker.
+        # As from a terminal: to the workers too, and twice, as impatient people do.
         os.killpg(run.pid, signal.SIGINT)
-        time.sleep(0.5)
+        time.sleep(0.02)
         run.send_signal(signal.SIGINT)
         stdout, stderr = run.communicate(timeout=120.0)
     finally:

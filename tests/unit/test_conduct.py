@@ -181,7 +181,10 @@ def test_without_drug_severity_is_that_of_the_twin() -> None:
     severity, twin = found.values["severity"], found.values["severity_without_drug"]
     np.testing.assert_array_equal(severity[saline], twin[saline])
     seen = ~np.isnan(severity[~saline][:, 2])
-    assert (severity[~saline][seen, 2] < twin[~saline][seen, 2] - 0.5).all()
+    # People differ in how much the drug does: most are better by it, nobody is worse.
+    gain = twin[~saline][seen, 2] - severity[~saline][seen, 2]
+    assert (gain > -1e-6).all()
+    assert (gain > 0.5).mean() > 0.5
 
 
 # --- the order of what happens ---

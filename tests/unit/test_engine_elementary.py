@@ -46,7 +46,7 @@ def library(width: int, fused: bool) -> Library:
         text = text.replace("contract ", "")
     names = ("exp", "log", "pow")
     parts = [text, *(wrapper(name, width) for name in names)]
-    return load_library("\n".join(parts), tuple(f"do_{name}" for name in names), KernelCache(None))
+    return load_library(lambda: "\n".join(parts), tuple(f"do_{name}" for name in names), KernelCache(None))
 
 
 def compute(

@@ -11,7 +11,7 @@ import sympy as sp
 
 from ketasim.engine import ReferenceEngine, System
 from ketasim.engine.graph import Graph, Op
-from ketasim.engine.lower import Program, lower
+from ketasim.engine.lower import Lowering, lower
 from ketasim.errors import ModelError
 from ketasim.model import build_chain
 from ketasim.model.parameters import load_parameters
@@ -43,7 +43,7 @@ def evaluated(graph: Graph, leaves: Mapping[str, float]) -> list[float]:
     return values
 
 
-def count(program: Program, roots: list[int], op: Op) -> int:
+def count(program: Lowering, roots: list[int], op: Op) -> int:
     nodes = program.graph.nodes
     return sum(nodes[i].op is op and nodes[i].moving for i in program.graph.order(roots))
 
@@ -57,7 +57,7 @@ def test_the_chain_means_the_same_as_the_oracle() -> None:
     rhs, jacobian, read_outs = ReferenceEngine(chain.system).functions(parameters, inputs)
     random = np.random.default_rng(1)
     state = np.abs(chain.healthy_guess() + random.uniform(0.05, 0.5, len(chain.states)))
-    leaves = parameters | inputs | dict(zip(program.state_names, state, strict=True))
+    leaves = parameters | inputs | dict(zip(program.program.state_names, state, strict=True))
     values = evaluated(program.graph, leaves | {"infusion_into_central_s": 0.0})
     assert [values[i] for i in program.rates] == pytest.approx(
         list(rhs(state.tolist())), rel=1e-11, abs=1e-11

@@ -22,7 +22,8 @@ from ketasim.engine.events import (
     event_table,
     merged_events,
 )
-from ketasim.engine.lower import Program, lower
+from ketasim.engine.lower import lower
+from ketasim.engine.program import Program
 from ketasim.engine.records import Action
 from ketasim.errors import ModelError
 from ketasim.model.administration import deposits_of
@@ -39,7 +40,9 @@ DEFAULTS = {"factor": 0.5}
 def program() -> Program:
     """Two states, one of which can be infused into, and an outside input."""
     one, two, factor = (sp.Symbol(name, real=True) for name in ("one", "two", "factor"))
-    return lower(System((one, two), (), (factor,), (-factor * one, one - two), {}, (1.0, 1.0)), ("one",))
+    return lower(
+        System((one, two), (), (factor,), (-factor * one, one - two), {}, (1.0, 1.0)), ("one",)
+    ).program
 
 
 SCHEDULES = (

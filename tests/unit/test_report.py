@@ -37,7 +37,8 @@ from ketasim.report.findings import (
     published_contrast,
     tally,
 )
-from ketasim.report.html import PURPOSE, report_html
+from ketasim.report.html import report_html
+from ketasim.report.purpose import PURPOSE
 from ketasim.report.trial import section as trial_section
 from ketasim.report.words import arm_label, records
 from ketasim.trials import Study, compare, summarise

@@ -220,6 +220,9 @@ class _Linear:
     def residuals(self, z: np.ndarray) -> np.ndarray:
         return z @ self.matrix.T - self.data
 
+    def finely(self, z: np.ndarray) -> None:
+        """None: nothing here is chance."""
+
 
 def test_recovery_of_a_linear_problem_is_exact_and_covers() -> None:
     names = ("fast_arm_rate", "fast_arm_time", "mood_time", "nascent_life")

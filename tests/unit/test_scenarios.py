@@ -395,6 +395,8 @@ def let_the_first_fail(monkeypatch: pytest.MonkeyPatch, more_than: int) -> None:
         return replace(found, failures=failures)
 
     monkeypatch.setattr(solving, "_told", told)
+    # All persons in one batch.
+    monkeypatch.setattr(solving.os, "cpu_count", lambda: 1)
 
 
 def test_a_typical_person_who_cannot_be_solved_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import xarray as xr
 from typer.testing import CliRunner, Result
 
 import ketasim.api.studies
+import ketasim.report
 import ketasim.api.trial_result
 import ketasim.trials.runs.folder
 import ketasim.trials.runs.workers
@@ -39,8 +40,8 @@ def _quick() -> Iterator[None]:
             "typical_trajectories",
             lambda _: xr.Dataset(coords={"time": [0.0, 24.0]}),
         )
-        patch.setattr(ketasim.api.studies, "write_figures", lambda _, folder: folder)
-        patch.setattr(ketasim.api.studies, "write_report", lambda _, path: path)
+        patch.setattr(ketasim.report, "write_figures", lambda _, folder: folder)
+        patch.setattr(ketasim.report, "write_report", lambda _, path: path)
         yield
 
 

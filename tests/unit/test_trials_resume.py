@@ -20,6 +20,7 @@ import pytest
 import xarray as xr
 
 import ketasim.api.studies
+import ketasim.report
 import ketasim.api.trial_result
 import ketasim.trials.runs.workers
 from ketasim.api import simulate_study
@@ -32,11 +33,12 @@ from ketasim.trials.runs.folder import RunFolder
 PROGRAM = """
 import pandas as pd
 import ketasim.api.studies as studies
+import ketasim.report as report
 import ketasim.api.trial_result as trial_result
 studies.chunk_size = lambda *_: 2
 trial_result.influence = lambda *_: pd.DataFrame({"name": ["none"]})
-studies.write_figures = lambda _, folder: folder
-studies.write_report = lambda _, path: path
+report.write_figures = lambda _, folder: folder
+report.write_report = lambda _, path: path
 from ketasim.cli import main
 main()
 """
@@ -60,8 +62,8 @@ def _quick() -> Iterator[None]:
             "typical_trajectories",
             lambda _: xr.Dataset(coords={"time": [0.0, 24.0]}),
         )
-        patch.setattr(ketasim.api.studies, "write_figures", lambda _, folder: folder)
-        patch.setattr(ketasim.api.studies, "write_report", lambda _, path: path)
+        patch.setattr(ketasim.report, "write_figures", lambda _, folder: folder)
+        patch.setattr(ketasim.report, "write_report", lambda _, path: path)
         yield
 
 

@@ -12,7 +12,6 @@ from ketasim.api.options import Progress, length_h, require, silent
 from ketasim.api.trial_result import LARGE, TrialResult
 from ketasim.errors import SolverError, StudyError, unknown_name
 from ketasim.model.parameters import ParameterSet, load_parameters, read_overrides
-from ketasim.report import write_figures, write_report
 from ketasim.trials import Study, Trial
 from ketasim.trials.conduct.rating import Hold
 from ketasim.trials.conduct.recording import Tables
@@ -289,6 +288,9 @@ def _write_all(folder: RunFolder, result: TrialResult, progress: Progress) -> No
     folder.write_table("influence", result.influence)
     progress("which parameters matter", 1, 1)
     progress("figures and report", 0, 1)
+    # Loads Matplotlib, which the run itself does not need.
+    from ketasim.report import write_figures, write_report
+
     data = result.report_data()
     write_figures(data, folder.path / "figures")
     write_report(data, folder.path / "report.html")

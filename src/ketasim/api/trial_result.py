@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import xarray as xr
 
 from ketasim.errors import StudyError
 from ketasim.model.parameters import ParameterSet
-from ketasim.report import ReportData, write_report
 from ketasim.trials import Study, compare, summarise
 from ketasim.trials.conduct.typical import typical_trajectories
 from ketasim.trials.endpoints import compared_with, contrasts
@@ -22,6 +21,11 @@ from ketasim.trials.runs.folder import versions
 from ketasim.trials.runs.outcomes import Outcomes
 from ketasim.trials.runs.workers import TrialPlan
 from ketasim.trials.scoring.blinding import blinding_table
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ketasim.report import ReportData
 
 __all__ = ["LARGE", "TrialResult"]
 
@@ -142,6 +146,8 @@ class TrialResult:
         def first(frame: pd.DataFrame) -> pd.DataFrame:
             return frame[frame["replicate"] == 0] if self.plan.replicates > 1 else frame
 
+        from ketasim.report import ReportData
+
         return ReportData(
             study=self.study,
             outcomes=first(self.outcomes),
@@ -175,4 +181,6 @@ class TrialResult:
             raise StudyError(
                 f"report {str(path)!r}: this is a folder; give the name of a file, as in 'report.html'."
             )
+        from ketasim.report import write_report
+
         return write_report(self.report_data(), Path(path))

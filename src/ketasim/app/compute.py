@@ -6,13 +6,16 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from fastapi import Request
 
 from ketasim.app.problems import AppProblem
 
-__all__ = ["Desk", "computed"]
+__all__ = ["Desk", "computed", "computed_while_wanted"]
 
 _Result = TypeVar("_Result")
 #: More requests than this wait for nothing that anybody still looks at.
@@ -33,7 +36,13 @@ class Desk:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="ketasim-app")
         self._waiting = 0
 
-    async def do(self, request: Request, work: Callable[..., _Result], *arguments: Any) -> _Result:
+    async def do(
+        self,
+        request: Request,
+        work: Callable[..., _Result],
+        *arguments: Any,
+        stop: npt.NDArray[np.int64] | None = None,
+    ) -> _Result:
         """Compute in another thread.
 
         Parameters
@@ -42,6 +51,8 @@ class Desk:
             Who asks. If he leaves before the work has begun, it is not done.
         work : callable
             What is done, with ``arguments``.
+        stop : array of int, shape (1,), optional
+            Set to 1 when nobody waits any more, for work that looks at it.
 
         Raises
         ------
@@ -69,8 +80,10 @@ class Desk:
             raise AppProblem(400, "left", "Given up", "Who asked has left before the answer.")
         finally:
             leaving.cancel()
-            # Work that has begun cannot be broken off; what still waits is taken from the queue.
+            # What still waits is taken from the queue; what has begun ends by itself, or looks at this.
             future.cancel()
+            if stop is not None:
+                stop[0] = 1
 
     def _done(self, future: asyncio.Future[Any]) -> None:
         self._waiting -= 1
@@ -93,3 +106,11 @@ async def computed(request: Request, work: Callable[..., _Result], *arguments: A
     """Compute at the application's desk; see :meth:`Desk.do`."""
     desk: Desk = request.app.state.desk
     return await desk.do(request, work, *arguments)
+
+
+async def computed_while_wanted(
+    request: Request, desk: Desk, work: Callable[..., _Result], *arguments: Any
+) -> _Result:
+    """Compute at a desk with one argument more: ``stop``, set when who asked has left or waited too long."""
+    stop = np.zeros(1, dtype=np.int64)
+    return await desk.do(request, partial(work, stop=stop), *arguments, stop=stop)

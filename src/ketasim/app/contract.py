@@ -146,6 +146,10 @@ class SimulateIn(_In):
     draws: Annotated[int, Field(ge=2, json_schema_extra=_most("draws"))] = 64
     people: Annotated[int, Field(ge=0, json_schema_extra=_most("people"))] = 0
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    reference: Annotated[bool, Field(description="Reference solver where the fast one fails.")] = False
+    examples: Annotated[
+        int, Field(ge=0, json_schema_extra=_most("examples"), description="Virtual people shown one by one.")
+    ] = 0
 
 
 class SimulateOut(_Out):

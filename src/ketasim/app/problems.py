@@ -16,11 +16,21 @@ from starlette.responses import JSONResponse
 from ketasim.app.limits import limit
 from ketasim.errors import KetasimError, SolverError
 
-__all__ = ["AppProblem", "FieldProblem", "Problem", "install", "problem_response", "too_large"]
+__all__ = [
+    "AppProblem",
+    "FieldProblem",
+    "Problem",
+    "install",
+    "problem_response",
+    "too_large",
+    "took_too_long",
+]
 
 _log = logging.getLogger("ketasim.app")
 _MEDIA = "application/problem+json"
 _SHOWN = 200
+#: When work that was not done in time may be asked for again.
+_RETRY_S = 10
 
 
 class FieldProblem(BaseModel):
@@ -106,6 +116,21 @@ def too_large(name: str, found: str, path: str | None = None) -> AppProblem:
         "Too large",
         detail,
         errors,
+        limit={"id": bound.id, "value": bound.value, "unit": bound.unit},
+        command=bound.command,
+    )
+
+
+def took_too_long() -> AppProblem:
+    """Return the problem of a request that was not answered in time, whoever is to blame for it."""
+    bound = limit("request_time")
+    return AppProblem(
+        503,
+        "timeout",
+        "Not done in time",
+        f"It was not done within {bound.value:g} s. Other work may keep this computer busy: ask again, or "
+        f"ask for less at once. The command '{bound.command}' has no such limit.",
+        headers={"Retry-After": str(_RETRY_S)},
         limit={"id": bound.id, "value": bound.value, "unit": bound.unit},
         command=bound.command,
     )

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from ketasim.app.catalogue import etag, meta_body
 from ketasim.app.citations import citation_reply
 from ketasim.app.claim_list import claims_reply
-from ketasim.app.compute import computed
+from ketasim.app.compute import computed_while_wanted
 from ketasim.app.contract import (
     Citation,
     Claims,
@@ -26,7 +26,7 @@ from ketasim.app.observations import Asked, observations_reply
 from ketasim.app.regimens import regimen_reply
 from ketasim.app.scoreboard import evidence_reply
 from ketasim.app.simulating import check_size, simulated
-from ketasim.app.stages import stage_card
+from ketasim.app.stages import stage_body
 from ketasim.app.warming import Warming
 
 __all__ = ["router"]
@@ -49,9 +49,9 @@ def get_meta(request: Request) -> Response:
 
 
 @router.get("/stages/{stage}", response_model=StageCard, summary="A stage with its equations and numbers")
-def get_stage(stage: Name) -> dict[str, Any]:
+def get_stage(stage: Name) -> Response:
     """Equations as MathML and LaTeX, states, parameters with grade and source, disputes, observations."""
-    return stage_card(stage)
+    return Response(stage_body(stage), media_type=_JSON)
 
 
 @router.post("/regimen", response_model=RegimenOut, summary="A regimen in words, as a form and as a calendar")
@@ -66,7 +66,9 @@ async def post_simulate(request: Request, asked: SimulateIn) -> Response:
     warming: Warming = request.app.state.warming
     check_size(asked)
     await warming.require()
-    return Response(await computed(request, simulated, asked), media_type=_JSON)
+    # The reference solver takes long, so that one at a time is enough, and does not keep curves waiting.
+    desk = request.app.state.patient_desk if asked.reference else request.app.state.desk
+    return Response(await computed_while_wanted(request, desk, simulated, asked), media_type=_JSON)
 
 
 @router.get("/observations", response_model=ObservationList, summary="Published values for rows")

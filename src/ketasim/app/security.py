@@ -17,7 +17,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ketasim.app.limits import limit
-from ketasim.app.problems import AppProblem, from_status, problem_response, too_large, unexpected
+from ketasim.app.problems import (
+    AppProblem,
+    from_status,
+    problem_response,
+    too_large,
+    took_too_long,
+    unexpected,
+)
 from ketasim.app.reading_json import read_json
 from ketasim.app.settings import AppSettings
 
@@ -80,8 +87,7 @@ class Guard:
             async with asyncio.timeout(seconds):
                 await self._app(scope, await _checked_body(scope, receive), reply)
         except TimeoutError:
-            found = f"more than {limit('request_time').value:g} s of work"
-            await reply.instead(too_large("request_time", found), scope, receive)
+            await reply.instead(took_too_long(), scope, receive)
         except AppProblem as problem:
             await reply.instead(problem, scope, receive)
         except ConnectionError:

@@ -30,15 +30,29 @@ _WORDS = {
     422: "not valid",
     429: "busy",
     500: "the equations could not be solved, or a fault of the program",
-    503: "the model is made ready; ask again",
+    503: "the model is made ready, or it was not done in time; ask again",
 }
+
+
+#: What passes by itself.
+_PASSING = (429, 503)
 
 
 def _responses() -> dict[int | str, dict[str, Any]]:
     """Describe what a request can be refused with; all are problems."""
     schema = {"$ref": "#/components/schemas/Problem"}
     content: Mapping[str, Any] = {"application/problem+json": {"schema": schema}}
-    return {status: {"description": words, "content": dict(content)} for status, words in _WORDS.items()}
+    found: dict[int | str, dict[str, Any]] = {
+        status: {"description": words, "content": dict(content)} for status, words in _WORDS.items()
+    }
+    for status in _PASSING:
+        found[status]["headers"] = {
+            "Retry-After": {
+                "description": "seconds until it may be asked for again",
+                "schema": {"type": "integer"},
+            }
+        }
+    return found
 
 
 class _Explorer(FastAPI):
@@ -87,6 +101,7 @@ def create_app(settings: AppSettings | None = None) -> FastAPI:
         finally:
             await jobs_routes.stop(app)
             app.state.desk.close()
+            app.state.patient_desk.close()
 
     app = _Explorer(
         title="Ketasim explorer",
@@ -102,6 +117,7 @@ def create_app(settings: AppSettings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.warming = Warming()
     app.state.desk = Desk()
+    app.state.patient_desk = Desk(1)
     problems.install(app)
     for router in (routes.router, jobs_routes.router, export_routes.router):
         app.include_router(router, prefix=API, responses=_responses())

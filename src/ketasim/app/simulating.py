@@ -10,6 +10,7 @@ import numpy as np
 from pydantic_core import to_json
 
 from ketasim.api import scenarios
+from ketasim.api.scenarios.solving import Stop
 from ketasim.app.cascade_rows import load_rows
 from ketasim.app.contract import SimulateIn
 from ketasim.app.limits import limit
@@ -35,6 +36,7 @@ def check_size(request: SimulateIn) -> None:
         "variables": (len(request.variables or ()), "/variables"),
         "draws": (request.draws, "/draws"),
         "people": (request.people, "/people"),
+        "examples": (request.examples, "/examples"),
     }
     for name, (count, path) in asked.items():
         if count > limit(name).value:
@@ -47,13 +49,15 @@ def check_size(request: SimulateIn) -> None:
             raise AppProblem(422, "invalid", "Not valid", hint, [error])
 
 
-def simulated(request: SimulateIn) -> bytes:
+def simulated(request: SimulateIn, stop: Stop | None = None) -> bytes:
     """Simulate scenarios.
 
     Parameters
     ----------
     request : SimulateIn
         Scenarios, axis, rows and bands; its size was checked.
+    stop : array of int, shape (1,), optional
+        Set by another thread when nobody waits for the answer any more.
 
     Returns
     -------
@@ -79,6 +83,9 @@ def simulated(request: SimulateIn) -> bytes:
                 draws=request.draws,
                 people=request.people,
                 seed=request.seed,
+                reference=request.reference,
+                examples=request.examples,
+                stop=stop,
             )
     except ArithmeticError as error:
         raise ModelError(
@@ -99,6 +106,9 @@ def simulated(request: SimulateIn) -> bytes:
 def _scaled(result: dict[str, Any]) -> dict[str, Any]:
     """Bring the rows that are shown in another unit than the model's into it."""
     for row in load_rows().values():
+        people = (result.get("examples") or {}).get(row.id)
+        if people is not None and row.scale != 1.0:
+            result["examples"][row.id] = _many_times(people, row.scale)
         for part in (result, result.get("control") or {}):
             _scale_series((part.get("series") or {}).get(row.id), row.scale, row.unit)
         _scale_series((result.get("difference") or {}).get(row.id), row.scale, row.unit)
@@ -119,8 +129,12 @@ def _scale_series(series: dict[str, Any] | None, scale: float, unit: str) -> Non
     if scale != 1.0:
         for name, values in series.items():
             if isinstance(values, list):
-                # Rounding takes away what the multiplication adds behind the digits that there were.
-                series[name] = np.round(np.asarray(values, dtype=np.float64) * scale, _DECIMALS).tolist()
+                series[name] = _many_times(values, scale)
+
+
+def _many_times(values: list[Any], scale: float) -> Any:
+    # Rounding takes away what the multiplication adds behind the digits that there were.
+    return np.round(np.asarray(values, dtype=np.float64) * scale, _DECIMALS).tolist()
 
 
 def _times(value: float | None, scale: float) -> float | None:

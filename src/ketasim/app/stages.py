@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
 from ketasim.api.scenarios.mechanisms import OF_PERSON
 from ketasim.app.citations import publication
-from ketasim.app.formulas import stage_formulas
+from ketasim.app.equations import stage_equations
 from ketasim.app.problems import AppProblem
 from ketasim.app.scoreboard import evidence_of_stage
 from ketasim.errors import unknown_name
@@ -16,7 +17,7 @@ from ketasim.model.options import Option, load_options, setting_texts
 from ketasim.model.parameters import OWN_SOURCES, Parameter, load_parameters
 from ketasim.model.stage import Stage
 
-__all__ = ["option_data", "option_stage", "stage_card"]
+__all__ = ["option_data", "option_stage", "stage_body", "stage_card"]
 
 
 @cache
@@ -122,6 +123,16 @@ def stage_card(name: str) -> dict[str, Any]:
     return _card(stages[name].name)
 
 
+def stage_body(name: str) -> bytes:
+    """Return :func:`stage_card` as it is sent."""
+    return _body(stage_card(name)["id"])
+
+
+@cache
+def _body(name: str) -> bytes:
+    return json.dumps(_card(name), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
 @cache
 def _card(name: str) -> dict[str, Any]:
     chain = shown_chain()
@@ -133,18 +144,7 @@ def _card(name: str) -> dict[str, Any]:
         "name": stage.title,
         "section": stage.section,
         "text": (type(stage).__doc__ or "").strip(),
-        "equations": [
-            {
-                "name": item.name,
-                "label": item.label,
-                "kind": item.kind,
-                "mathml": item.mathml,
-                "latex": item.latex,
-                "text": item.text,
-                "size": item.size,
-            }
-            for item in stage_formulas(chain, name)
-        ],
+        "equations": stage_equations(chain, name),
         "states": [
             {"id": item.name, "name": item.label, "unit": item.unit, "healthy": item.healthy}
             for item in stage.states

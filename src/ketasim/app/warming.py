@@ -15,7 +15,7 @@ from ketasim.app.claim_list import claims_reply
 from ketasim.app.observations import published_values
 from ketasim.app.problems import AppProblem
 from ketasim.app.scoreboard import scoreboard
-from ketasim.app.stages import stage_card
+from ketasim.app.stages import stage_body
 from ketasim.model.chain import STAGES
 
 __all__ = ["Warming"]
@@ -41,14 +41,11 @@ class Warming:
         threading.Thread(target=self._work, name="ketasim-warming", daemon=True).start()
 
     def _work(self) -> None:
-        try:
-            # The page asks for this first.
-            meta_body()
-            scenarios.warm(self._told)
-        except Exception as error:  # whatever it is, the first request meets it again and reports it
-            _log.error("the model could not be made ready", exc_info=error)
-        finally:
-            self._ready.set()
+        _, make_curves = scenarios.warm_steps()[0]
+        # The page asks for the first of these before it asks for curves.
+        _try(meta_body)
+        _try(make_curves)
+        self._ready.set()
         self._go_on()
 
     def _go_on(self) -> None:
@@ -56,21 +53,17 @@ class Warming:
 
         A page that asks before has it made at once.
         """
-        parts: list[Callable[[], object]] = [claims_reply, scoreboard, published_values]
-        parts += [partial(stage_card, stage.name) for stage in STAGES]
+        parts = [work for _, work in scenarios.warm_steps()[1:]]
+        parts += [claims_reply, scoreboard, published_values]
+        parts += [partial(stage_body, stage.name) for stage in STAGES]
         time.sleep(_AFTER_S)
         for part in parts:
-            part()
+            _try(part)
             time.sleep(_REST_S)
-
-    def _told(self, _: str, done: int, __: int) -> None:
-        """Curves can be had once the first step is done; the others make switches and bands ready."""
-        if done >= 1:
-            self._ready.set()
 
     @property
     def is_ready(self) -> bool:
-        """Whether the work is over."""
+        """Whether curves can be had."""
         return self._ready.is_set() or self._started is None
 
     async def require(self) -> None:
@@ -99,3 +92,11 @@ class Warming:
             elapsed_s=round(time.monotonic() - self._started, 2),
             expected_s=_EXPECTED_S,
         )
+
+
+def _try(work: Callable[[], object]) -> None:
+    """Do something; whatever goes wrong, the first request meets it again and reports it."""
+    try:
+        work()
+    except Exception as error:  # nobody waits for this thread
+        _log.error("the model could not be made ready", exc_info=error)

@@ -15,6 +15,7 @@ from ketasim.cli.values import require_figure
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ketasim.model.options import Choice
     from ketasim.validation.pharmacokinetics import Error, PkScores
 
 __all__ = ["pk_scores"]
@@ -39,6 +40,8 @@ _ROWS = (
 _CONSTANTS = ("constant", "value", "95 % range", "spread between people", "grade", "source", "note")
 _OPTIONS = ("option", "choice", "sets", "sources", "why")
 _STAGE = "pharmacokinetics"
+#: A choice that sets more numbers than this only says how many.
+_MOST_SETTINGS = 4
 
 
 def pk_scores(
@@ -202,14 +205,21 @@ def _options() -> list[tuple[str, ...]]:
         (
             option.name,
             f"{choice.name} (default)" if choice.name == option.default else choice.name,
-            ", ".join(f"{own.parameter} = {number(own.value)} {own.unit}" for own in choice.settings)
-            or "nothing",
+            _settings(choice),
             ", ".join(choice.sources),
             choice.note,
         )
         for option in load_options().values()
         for choice in option.choices.values()
     ]
+
+
+def _settings(choice: Choice) -> str:
+    """What a choice sets; the surface of another circuit has hundreds of numbers."""
+    if len(choice.settings) > _MOST_SETTINGS:
+        return f"{len(choice.settings)} numbers"
+    told = ", ".join(f"{own.parameter} = {number(own.value)} {own.unit}" for own in choice.settings)
+    return told or "nothing"
 
 
 def _hours(time: float, unit: str = "") -> str:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -19,9 +16,9 @@ import pandas as pd
 from ketasim.design.nested import Analyse, Simulated, analyse_sizes
 from ketasim.design.planned import Planned
 from ketasim.design.sizes import simulated_sizes
-from ketasim.errors import StudyError
 from ketasim.model.parameters import ParameterSet
 from ketasim.trials.conduct.trial import Trial
+from ketasim.trials.runs.processes import work_on_processes
 from ketasim.trials.runs.workers import TrialPlan, chunk_size, chunks_of, run_chunk
 
 __all__ = ["Curve", "Done", "Question", "Task", "run_tasks", "tasks_of"]
@@ -34,6 +31,7 @@ _MANY = 1_000_000
 _LIVELY = 40
 #: Patients below which a task costs as much as one with as many.
 _FEWEST = 300
+_ADVICE = "Try again with fewer --workers, or a smaller largest --n."
 
 
 @dataclass(frozen=True)
@@ -201,17 +199,8 @@ class _Here:
         return run_task(self.question, self.trials[key], task)
 
 
-_here: dict[str, _Here] = {}
-
-
-def _start(question: Question) -> None:
-    # Ctrl-C reaches every process of the terminal; only the parent answers it, and ends the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _here["here"] = _Here(question)
-
-
-def _work(task: Task) -> Done:
-    return _here["here"].work(task)
+def _start(question: Question) -> Callable[[Task], Done]:
+    return _Here(question).work
 
 
 def run_tasks(question: Question, workers: int | None = None) -> Iterator[Done]:
@@ -242,25 +231,5 @@ def run_tasks(question: Question, workers: int | None = None) -> Iterator[Done]:
         for task in tasks:
             yield here.work(task)
         return
-    pool = ProcessPoolExecutor(used, initializer=_start, initargs=(question,))
-    waiting: dict[Future[Done], Task] = {}
-    rest = iter(tasks)
-    try:
-        while True:
-            # A few wait beside those that run.
-            while len(waiting) < 2 * used and (coming := next(rest, None)) is not None:
-                waiting[pool.submit(_work, coming)] = coming
-            if not waiting:
-                return
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                del waiting[future]
-                yield future.result()
-    except BrokenProcessPool as error:
-        raise StudyError(
-            "a worker process ended before its work was done: it was killed, or the machine ran out of "
-            "memory. "
-            "Try again with fewer --workers, or a smaller largest --n."
-        ) from error
-    finally:
-        # On Ctrl-C what has not begun is dropped.
-        pool.shutdown(wait=True, cancel_futures=True)
+    for _, done in work_on_processes(_start, question, tasks, used, _ADVICE):
+        yield done

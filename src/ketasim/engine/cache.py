@@ -1,6 +1,6 @@
-"""Compiled kernels on disk.
+"""Compiled kernels on disk, and what else follows from the equations.
 
-An entry is machine code that will be run, so it is only believed if it is whole,
+An entry may be machine code that will be run, so it is only believed if it is whole,
 was stored under this very key, and lies where nobody else can write. Whatever does
 not fit is made again. A disk that cannot be used costs time, never a run.
 
@@ -38,7 +38,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = ".kernel"
 #: How the name of an unfinished entry starts.
 _PARTIAL = ".ketasim-"
-_LARGEST_COUNT, _LARGEST_BYTES = 128, 200_000_000
+_LARGEST_COUNT, _LARGEST_BYTES = 512, 200_000_000
 #: Seconds after which an unfinished entry belongs to a process that was killed.
 _STALE = 3600.0
 #: Bits by which others could write.
@@ -51,7 +51,7 @@ _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0
 class KernelCache:
     """Entries by key in a folder.
 
-    Processes may share a folder: an entry appears whole or not at all. At most 128
+    Processes may share a folder: an entry appears whole or not at all. At most 512
     entries or 200 MB are kept; what was not used for longest goes first.
 
     Parameters

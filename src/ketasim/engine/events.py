@@ -14,7 +14,7 @@ from typing import NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
-from ketasim.engine.lower import Program
+from ketasim.engine.program import Program
 from ketasim.engine.records import Action, Events
 from ketasim.engine.schedule import CANCELLED, Bolus, Infusion, InputPath, Reset, Schedule
 from ketasim.errors import ModelError, unknown_name

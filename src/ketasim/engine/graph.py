@@ -13,11 +13,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sympy as sp
-
+from ketasim._lazy import lazy_module
 from ketasim.errors import ModelError
+
+if TYPE_CHECKING:
+    import sympy as sp
+else:
+    sp = lazy_module("sympy")
 
 __all__ = ["Graph", "Node", "Op"]
 

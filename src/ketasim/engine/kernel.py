@@ -21,7 +21,7 @@ from enum import IntEnum
 
 from ketasim.engine import elementary, rodas5p
 from ketasim.engine.graph import Node, Op
-from ketasim.engine.lower import Program
+from ketasim.engine.lower import Lowering
 from ketasim.engine.writing import Evaluator, Function, bits_of, suffix_of
 
 __all__ = ["WIDTHS", "Lane", "observer_text", "solver_text"]
@@ -68,26 +68,26 @@ class Lane(IntEnum):
     UNTIL = 14  #: time at which it ends
 
 
-def _state_evaluator(function: Function, program: Program, states: str | Sequence[str]) -> Evaluator:
+def _state_evaluator(function: Function, lowering: Lowering, states: str | Sequence[str]) -> Evaluator:
     """Evaluates nodes from an array of states, or from values at hand, and the slots ``%s``."""
-    places = {number: place for place, number in enumerate(program.states)}
+    places = {number: place for place, number in enumerate(lowering.states)}
 
     def leaf(number: int, _node: Node) -> str:
         if number in places:
             place = places[number]
             return function.load(states, place) if isinstance(states, str) else states[place]
-        slot = program.slots.get(number)
+        slot = lowering.slots.get(number)
         return "" if slot is None else function.load("%s", slot)
 
-    return Evaluator(function, program.graph, leaf)
+    return Evaluator(function, lowering.graph, leaf)
 
 
-def solver_text(program: Program, width: int) -> str:
+def solver_text(lowering: Lowering, width: int) -> str:
     """Write all kernels but ``observe``.
 
     Parameters
     ----------
-    program : Program
+    lowering : Lowering
         What to write.
     width : int
         Patients side by side, one of :data:`WIDTHS`.
@@ -98,24 +98,24 @@ def solver_text(program: Program, width: int) -> str:
         LLVM IR.
     """
     parts = [
-        _scales(program),
-        _setup(program, width),
-        _rhs(program, width),
-        _factor(program, width),
-        _solve(program, width),
-        _step(program, width),
-        _control(program, width),
-        _newton(program, width),
+        _scales(lowering),
+        _setup(lowering, width),
+        _rhs(lowering, width),
+        _factor(lowering, width),
+        _solve(lowering, width),
+        _step(lowering, width),
+        _control(lowering, width),
+        _newton(lowering, width),
     ]
     return _module(parts, width)
 
 
-def observer_text(program: Program, width: int, outputs: Sequence[str] | None) -> str:
+def observer_text(lowering: Lowering, width: int, outputs: Sequence[str] | None) -> str:
     """Write ``observe`` for some read-outs.
 
     Parameters
     ----------
-    program : Program
+    lowering : Lowering
         What they are read-outs of.
     width : int
         Patients side by side.
@@ -128,7 +128,7 @@ def observer_text(program: Program, width: int, outputs: Sequence[str] | None) -
         LLVM IR.
     """
     write = Function(width)
-    size = len(program.states)
+    size = len(lowering.states)
     start, tried, due = (write.load("%c", row) for row in (Lane.STEP_START, Lane.STEP_TRIED, Lane.DUE))
     theta = write.divide(write.subtract(due, start), tried)
     rest = write.subtract(write.constant(1.0), theta)
@@ -152,10 +152,10 @@ def observer_text(program: Program, width: int, outputs: Sequence[str] | None) -
         for place in range(size):
             write.store(inside(place), "%o", place)
     else:
-        wanted = [program.quantities[name] for name in outputs]
-        needed = set(program.graph.order(wanted))
-        states = [inside(place) if node in needed else "" for place, node in enumerate(program.states)]
-        evaluate = _state_evaluator(write, program, states)
+        wanted = [lowering.quantities[name] for name in outputs]
+        needed = set(lowering.graph.order(wanted))
+        states = [inside(place) if node in needed else "" for place, node in enumerate(lowering.states)]
+        evaluate = _state_evaluator(write, lowering, states)
         for place, number in enumerate(wanted):
             write.store(evaluate(number), "%o", place)
     write.do("ret void")
@@ -177,11 +177,11 @@ def _module(parts: Iterable[str], width: int) -> str:
     return "\n\n".join([declared, elementary.definitions(width), *parts]) + "\n"
 
 
-def _setup(program: Program, width: int) -> str:
+def _setup(lowering: Lowering, width: int) -> str:
     write = Function(width)
-    nodes = program.graph.nodes
-    parameters = {name: place for place, name in enumerate(program.parameters)}
-    inputs = {name: place for place, name in enumerate(program.inputs)}
+    nodes = lowering.graph.nodes
+    parameters = {name: place for place, name in enumerate(lowering.program.parameters)}
+    inputs = {name: place for place, name in enumerate(lowering.program.inputs)}
 
     def leaf(_number: int, node: Node) -> str:
         if node.op is not Op.LEAF:
@@ -190,29 +190,29 @@ def _setup(program: Program, width: int) -> str:
             return write.load("%p", parameters[node.name])
         return write.load("%u", inputs[node.name])
 
-    evaluate = Evaluator(write, program.graph, leaf)
-    for number, place in program.slots.items():
+    evaluate = Evaluator(write, lowering.graph, leaf)
+    for number, place in lowering.slots.items():
         assert not nodes[number].moving
         write.store(evaluate(number), "%s", place)
     write.do("ret void")
     return write.text(f"void @setup({_pointers('p', 'u', 's')})")
 
 
-def _rhs(program: Program, width: int) -> str:
+def _rhs(lowering: Lowering, width: int) -> str:
     """Add the rates of change to what is there."""
     write = Function(width)
-    evaluate = _state_evaluator(write, program, "%y")
-    for place, number in enumerate(program.rates):
+    evaluate = _state_evaluator(write, lowering, "%y")
+    for place, number in enumerate(lowering.rates):
         write.store(write.add(write.load("%dy", place), evaluate(number)), "%dy", place)
     write.do("ret void")
     return write.text(f"internal void @rhs({_pointers('y', 's', 'dy')}) noinline")
 
 
-def _factor(program: Program, width: int) -> str:
+def _factor(lowering: Lowering, width: int) -> str:
     """LU factors of gi - J, row by row in the order of elimination; the diagonal is kept inverted."""
     write = Function(width)
-    evaluate = _state_evaluator(write, program, "%y")
-    plan = program.elimination
+    evaluate = _state_evaluator(write, lowering, "%y")
+    plan = lowering.elimination
     slot = {entry: place for place, entry in enumerate(plan.entries)}
     rows: dict[int, list[int]] = {row: [] for row in plan.order}
     for i, j in plan.entries:
@@ -221,7 +221,7 @@ def _factor(program: Program, width: int) -> str:
     least, sign = "", ""
     for row in plan.order:
         for column in rows[row]:
-            node = program.jacobian.get((row, column))
+            node = lowering.jacobian.get((row, column))
             diagonal = row == column
             if node is None:
                 value[row, column] = "%gi" if diagonal else write.constant(0.0)
@@ -253,9 +253,9 @@ def _factor(program: Program, width: int) -> str:
     return write.text(f"internal void @factor({arguments}) noinline")
 
 
-def _solve(program: Program, width: int) -> str:
+def _solve(lowering: Lowering, width: int) -> str:
     write = Function(width)
-    plan = program.elimination
+    plan = lowering.elimination
     slot = {entry: place for place, entry in enumerate(plan.entries)}
     rows: dict[int, list[int]] = {row: [] for row in plan.order}
     for i, j in plan.entries:
@@ -280,9 +280,9 @@ def _solve(program: Program, width: int) -> str:
     return write.text(f"internal void @solve({_pointers('lu', 'b')}) noinline")
 
 
-def _step(program: Program, width: int) -> str:
+def _step(lowering: Lowering, width: int) -> str:
     write = Function(width)
-    size, stages = len(program.states), rodas5p.STAGES
+    size, stages = len(lowering.states), rodas5p.STAGES
     step = write.load("%c", Lane.STEP)
     per_step = write.reciprocal(step)
     diagonal = write.multiply(per_step, write.constant(1.0 / rodas5p.GAMMA))
@@ -292,7 +292,7 @@ def _step(program: Program, width: int) -> str:
         _write_stage_start(write, at, stage, size, per_step)
         write.do(f"call void @rhs(ptr {'%g' if stage else '%y'}, ptr %s, ptr {at[stage]})")
         write.do(f"call void @solve(ptr %lu, ptr {at[stage]})")
-    _write_error(write, program, at[-1])
+    _write_error(write, lowering, at[-1])
     least = write.divide(write.load("%info", 0), diagonal)
     write.store(least, "%c", Lane.PIVOT)
     write.do("ret void")
@@ -322,7 +322,7 @@ def _write_stage_start(write: Function, at: Sequence[str], stage: int, size: int
     write.loop(size, later if stage else first)
 
 
-def _write_error(write: Function, program: Program, last: str) -> None:
+def _write_error(write: Function, lowering: Lowering, last: str) -> None:
     """The new state, and the square of its error over what is allowed.
 
     The error is the fourth root of the mean fourth power over the states. The root of the mean
@@ -342,19 +342,19 @@ def _write_error(write: Function, program: Program, last: str) -> None:
         square = write.multiply(share, share)
         return (write.add(carried[0], write.multiply(square, square)),)
 
-    size = len(program.states)
+    size = len(lowering.states)
     (total,) = write.loop(size, one, [write.constant(0.0)])
     allowed = write.multiply(write.spread("%rtol"), write.constant(_STEP_SHARE))
     mean = write.intrinsic("sqrt", write.multiply(total, write.constant(1.0 / size)))
     write.store(write.divide(mean, write.multiply(allowed, allowed)), "%c", Lane.ERROR)
 
 
-def _scales(program: Program) -> str:
-    numbers = ", ".join(f"double {bits_of(scale)}" for scale in program.system.scales)
-    return f"@scales = internal constant [{len(program.states)} x double] [{numbers}]"
+def _scales(lowering: Lowering) -> str:
+    numbers = ", ".join(f"double {bits_of(scale)}" for scale in lowering.program.scales)
+    return f"@scales = internal constant [{len(lowering.states)} x double] [{numbers}]"
 
 
-def _control(program: Program, width: int) -> str:
+def _control(lowering: Lowering, width: int) -> str:
     write = Function(width)
     zero, one = write.constant(0.0), write.constant(1.0)
     error, time, end, step, rejected, due, pivot, replayed, least = (
@@ -418,7 +418,7 @@ def _control(program: Program, width: int) -> str:
         write.store(write.select(tiny, zero, kept), "%y1", place)
         return ()
 
-    write.loop(len(program.states), keep)
+    write.loop(len(lowering.states), keep)
     too_short = write.compare("ole", free, write.spread("%shortest"))
     stuck = write.line(f"{both} {too_short}, {_negated(write, accepted)}")
     spent = write.compare("oge", taken, write.spread("%limit"))
@@ -440,7 +440,7 @@ def _negated(write: Function, mask: str) -> str:
     return write.line(f"xor {write.mask} {mask}, {ones}")
 
 
-def _newton(program: Program, width: int) -> str:
+def _newton(lowering: Lowering, width: int) -> str:
     """Rates, and the step that would bring them to 0; with a shift it also tells growth apart."""
     write = Function(width)
     shift = write.load("%shift", 0)
@@ -454,9 +454,9 @@ def _newton(program: Program, width: int) -> str:
         write.store(write.load("%f", place), "%d", place)
         return ()
 
-    write.loop(len(program.states), clear)
+    write.loop(len(lowering.states), clear)
     write.do("call void @rhs(ptr %y, ptr %s, ptr %f)")
-    write.loop(len(program.states), copy)
+    write.loop(len(lowering.states), copy)
     write.do("call void @solve(ptr %lu, ptr %d)")
     write.do("ret void")
     return write.text(f"void @newton({_pointers('y', 's', 'shift', 'f', 'd', 'lu', 'info')})")

@@ -12,17 +12,20 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import sympy as sp
-
+from ketasim._lazy import lazy_module
 from ketasim.engine.graph import Graph, Node, Op
+from ketasim.engine.program import Program
 from ketasim.engine.system import System
 from ketasim.errors import ModelError, unknown_name
 
-__all__ = ["Elimination", "Program", "lower"]
+if TYPE_CHECKING:
+    import sympy as sp
+else:
+    sp = lazy_module("sympy")
 
-#: Prefix of the input that holds the rate of infusion into a state.
-_FORCING = "infusion_into_"
+__all__ = ["Elimination", "Lowering", "lower"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Elimination:
 
 
 @dataclass(frozen=True)
-class Program:
+class Lowering:
     """A system as operations.
 
     Parameters
@@ -84,31 +87,20 @@ class Program:
     quantities: dict[str, int]
     jacobian: dict[tuple[int, int], int]
 
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        """Names of the states."""
-        return tuple(symbol.name for symbol in self.system.states)
-
     @cached_property
-    def state_places(self) -> dict[str, int]:
-        """Place of each state by name."""
-        return {name: place for place, name in enumerate(self.state_names)}
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of the parameters, in the order in which kernels take them."""
-        return tuple(symbol.name for symbol in self.system.parameters)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of what is constant between events: inputs, then rates of infusion."""
-        outside = tuple(symbol.name for symbol in self.system.inputs)
-        return (*outside, *map(self.forcing, self.forced))
-
-    @staticmethod
-    def forcing(state: str) -> str:
-        """Name of the input that holds the rate of infusion into a state."""
-        return _FORCING + state
+    def program(self) -> Program:
+        """What is known of it to who only runs it."""
+        system = self.system
+        return Program(
+            state_names=tuple(symbol.name for symbol in system.states),
+            parameters=tuple(symbol.name for symbol in system.parameters),
+            outside=tuple(symbol.name for symbol in system.inputs),
+            quantities=tuple(self.quantities),
+            forced=self.forced,
+            scales=tuple(float(scale) for scale in system.scales),
+            slots=len(self.slots),
+            factors=len(self.elimination.entries),
+        )
 
     @cached_property
     def slots(self) -> dict[int, int]:
@@ -146,7 +138,7 @@ class Program:
         return Elimination(tuple(order), entries)
 
 
-def lower(system: System, forced: Iterable[str] = ()) -> Program:
+def lower(system: System, forced: Iterable[str] = ()) -> Lowering:
     """Lower a system.
 
     Parameters
@@ -158,7 +150,7 @@ def lower(system: System, forced: Iterable[str] = ()) -> Program:
 
     Returns
     -------
-    Program
+    Lowering
 
     Raises
     ------
@@ -190,7 +182,7 @@ def lower(system: System, forced: Iterable[str] = ()) -> Program:
         rates.append(rate)
     found = graph.derivatives(rates, {number: column for column, number in enumerate(states)})
     jacobian = {(row, column): node for row, by in enumerate(found) for column, node in by.items()}
-    return Program(system, given, graph, states, tuple(rates), quantities, jacobian)
+    return Lowering(system, given, graph, states, tuple(rates), quantities, jacobian)
 
 
 class _Signs:

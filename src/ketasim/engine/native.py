@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,22 +71,32 @@ class Library:
     _engine: Any  # keeps the code alive
 
 
-def load_library(text: str, names: tuple[str, ...], cache: KernelCache) -> Library:
+def load_library(
+    write: Callable[[], str], names: tuple[str, ...], cache: KernelCache, note: str | None = None
+) -> Library:
     """Return the compiled form of LLVM IR, from the cache if it is there.
 
     Parameters
     ----------
-    text : str
-        LLVM IR. An entry's key follows from all of it, from the compiler's version and from the
+    write : function
+        Writes LLVM IR. An entry's key follows from all of it, from the compiler's version and from the
         processor, so that no change of a model or of what writes kernels can meet old code.
     names : tuple of str
         Functions wanted.
     cache : KernelCache
         Where compiled code is kept.
+    note : str, optional
+        Key of a note in which entry the code is, where one of everything that the text follows from is
+        known: neither the text nor what it is written from is made if the note and the code are there.
     """
     processor = Processor.host()
-    key = cache.make_key(text, _OPTIONS, llvmlite.__version__, *_version(), *vars(processor).values())
-    code = cache.get_or_make(key, lambda: _compiled(text, processor))
+    text = functools.cache(write)
+
+    def key() -> str:
+        return cache.make_key(text(), _OPTIONS, llvmlite.__version__, *_version(), *vars(processor).values())
+
+    found = key() if note is None else cache.get_or_make(note, lambda: key().encode()).decode()
+    code = cache.get_or_make(found, lambda: _compiled(text(), processor))
     engine = llvm.create_mcjit_compiler(_parsed("", processor), processor.machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()

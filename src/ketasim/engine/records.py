@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ketasim.engine.kernel import Lane
-from ketasim.engine.lower import Program
+from ketasim.engine.program import Program
 from ketasim.engine.rodas5p import STAGES
 
 __all__ = [
@@ -144,14 +144,14 @@ class Work(NamedTuple):
 
 def allocate(program: Program, outputs: int, width: int) -> Work:
     """Memory for a march, on a cache line: a register that lies across two is read twice."""
-    states = len(program.states)
+    states = len(program.state_names)
     sizes = (
         len(program.parameters),
         len(program.inputs),
-        len(program.slots),
+        program.slots,
         *(states, states, states),
         STAGES * states,
-        len(program.elimination.entries),
+        program.factors,
         2,
         len(Lane),
         outputs,

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ketasim.engine.codegen import GeneratedCode
 from ketasim.engine.schedule import Schedule, Segment
 from ketasim.engine.system import System
-from ketasim.errors import ModelError, SolverError, unknown_name
+from ketasim.errors import AbandonedError, ModelError, SolverError, unknown_name
 
 __all__ = ["REFERENCE_RTOL", "ReferenceEngine", "Solution"]
 
@@ -100,6 +100,7 @@ class ReferenceEngine:
         times: FloatArray,
         defaults: Mapping[str, float],
         rtol: float = REFERENCE_RTOL,
+        stop: npt.NDArray[np.int64] | None = None,
     ) -> Solution:
         """Solve from a state at ``times[0]`` to ``times[-1]``.
 
@@ -117,6 +118,8 @@ class ReferenceEngine:
             Value of each input without a path of its own.
         rtol : float
             Accuracy of the result, relative to each state's size.
+        stop : array of int, shape (1,), optional
+            Not 0 when nobody waits for the result any more; another thread may say so meanwhile.
 
         Returns
         -------
@@ -129,6 +132,8 @@ class ReferenceEngine:
             input that does not exist.
         SolverError
             If LSODA gives up or a state is not finite; says when.
+        AbandonedError
+            If it was stopped.
         """
         times = np.asarray(times, dtype=np.float64)
         self._check(times, schedule)
@@ -148,7 +153,7 @@ class ReferenceEngine:
             local = times[chosen & (times > segment.start)] - segment.start
             length = segment.end - segment.start
             grid = np.unique(np.concatenate([[0.0], local, [length]]))
-            path, n_steps, n_evaluations = self._segment(parameters, segment, y, grid, rtol)
+            path, n_steps, n_evaluations = self._segment(parameters, segment, y, grid, rtol, stop)
             steps, evaluations = steps + n_steps, evaluations + n_evaluations
             picked = path[:, np.searchsorted(grid, local)]
             columns = chosen & (times > segment.start)
@@ -203,6 +208,7 @@ class ReferenceEngine:
         y: FloatArray,
         grid: FloatArray,
         rtol: float,
+        stop: npt.NDArray[np.int64] | None,
     ) -> tuple[FloatArray, int, int]:
         # Loading it takes a quarter of a second, and a normal run never comes here.
         from scipy.integrate import ODEintWarning, odeint
@@ -217,6 +223,8 @@ class ReferenceEngine:
         flat = rows * n + columns
 
         def f(state: FloatArray, time: float) -> FloatArray:
+            if stop is not None and stop[0]:
+                raise AbandonedError("the reference solver was stopped; nobody waited for it.")
             # A complex number, from a power of a negative one, must be an error and not lose a part.
             return np.array(rhs(state.tolist(), time), dtype=np.float64) + forcing
 

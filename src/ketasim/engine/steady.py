@@ -117,7 +117,7 @@ def _settled(
         np.ascontiguousarray(parameters, dtype=np.float64),
         outside,
         states,
-        np.array(program.system.scales),
+        np.array(program.scales),
         shift,
         _LARGEST_MOVE,
         iterations,

@@ -10,10 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import sympy as sp
-
+from ketasim._lazy import lazy_module
 from ketasim.errors import ModelError, unknown_name
+
+if TYPE_CHECKING:
+    import sympy as sp
+else:
+    sp = lazy_module("sympy")
 
 __all__ = ["System"]
 
@@ -105,7 +110,7 @@ class System:
     def with_shares(self, names: tuple[str, ...]) -> System:
         """Return a system in which quantities can keep a share of their distance from a value.
 
-        Each gets three inputs (:func:`share_symbols`): the share that is kept (1 leaves the
+        Each gets three inputs (:func:`share_names`): the share that is kept (1 leaves the
         quantity as it is, bit for bit), the share that is taken (one less the other), and the value
         that it is drawn to. Whatever reads the quantity reads what is left. A state goes on by its
         own rate underneath, so that a share between 0 and 1 has a meaning for it too.
@@ -127,7 +132,7 @@ class System:
             if name not in known:
                 raise ModelError(f"switch: {unknown_name('quantity', name, known)}")
             symbol, whole = known[name], quantities[known[name]]
-            kept, taken, value = share_symbols(name)
+            kept, taken, value = (sp.Symbol(own, real=True) for own in share_names(name))
             inputs += [kept, taken, value]
             positive |= {kept, taken, value}
             left = kept * whole + taken * value
@@ -177,8 +182,6 @@ def clamp_symbols(name: str) -> tuple[sp.Symbol, sp.Symbol]:
     return sp.Symbol(f"clamp_on_{name}", real=True), sp.Symbol(f"clamp_value_{name}", real=True)
 
 
-def share_symbols(name: str) -> tuple[sp.Symbol, sp.Symbol, sp.Symbol]:
-    """Return the inputs of a quantity that can keep a share: kept, taken, and what it is drawn to."""
-    words = ("share_kept", "share_taken", "drawn_to")
-    kept, taken, value = (sp.Symbol(f"{word}_{name}", real=True) for word in words)
-    return kept, taken, value
+def share_names(name: str) -> tuple[str, str, str]:
+    """Return names of the inputs of a quantity that can keep a share: kept, taken, what it is drawn to."""
+    return f"share_kept_{name}", f"share_taken_{name}", f"drawn_to_{name}"

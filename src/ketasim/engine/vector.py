@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +22,17 @@ from ketasim.engine import driver, records
 from ketasim.engine.cache import KernelCache, default_cache
 from ketasim.engine.events import EventTable, Picked, event_table
 from ketasim.engine.kernel import WIDTHS, observer_text, solver_text
-from ketasim.engine.lower import Program, lower
+from ketasim.engine.lower import Lowering, lower
 from ketasim.engine.native import Library, Processor, load_library
+from ketasim.engine.program import Program
+from ketasim.engine.recipe import Recipe
 from ketasim.engine.records import Ending
-from ketasim.engine.reference import ReferenceEngine
 from ketasim.engine.schedule import Schedule
 from ketasim.engine.system import System
 from ketasim.errors import ModelError, SolverError, unknown_name
+
+if TYPE_CHECKING:
+    from ketasim.engine.reference import ReferenceEngine
 
 __all__ = ["DEFAULT_RTOL", "STEP_LIMIT", "Batch", "Solutions", "VectorEngine"]
 
@@ -132,8 +136,8 @@ class VectorEngine:
 
     Parameters
     ----------
-    system : System
-        The equations.
+    equations : System or Recipe
+        The equations, or how to make them if they are needed.
     forced : tuple of str
         States that can be infused into.
     width : int, optional
@@ -145,7 +149,7 @@ class VectorEngine:
         Where compiled kernels are kept.
     """
 
-    system: System
+    equations: System | Recipe
     forced: tuple[str, ...] = ()
     width: int | None = None
     hour: float = 1.0
@@ -153,9 +157,32 @@ class VectorEngine:
     _observers: dict[tuple[str, ...] | None, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
-    def program(self) -> Program:
-        """The system as operations."""
+    def system(self) -> System:
+        """The equations."""
+        return self.equations.system if isinstance(self.equations, Recipe) else self.equations
+
+    @cached_property
+    def _lowering(self) -> Lowering:
         return lower(self.system, self.forced)
+
+    @cached_property
+    def program(self) -> Program:
+        """The system as kernels take it."""
+        note = self._note("program")
+        if note is None:
+            return self._lowering.program
+
+        def make() -> bytes:
+            return self._lowering.program.to_bytes()
+
+        return Program.from_bytes(self.cache.get_or_make(note, make))
+
+    def _note(self, *what: str) -> str | None:
+        """Key of something that follows from the equations, if they are known before they are made."""
+        digest = self.equations.digest if isinstance(self.equations, Recipe) else None
+        if digest is None:
+            return None
+        return self.cache.make_key(digest, str(len(self.forced)), *self.forced, *what)
 
     @cached_property
     def lanes(self) -> int:
@@ -179,12 +206,17 @@ class VectorEngine:
     @cached_property
     def reference(self) -> ReferenceEngine:
         """The solver that tries where the kernels fail."""
+        from ketasim.engine.reference import ReferenceEngine
+
         return ReferenceEngine(self.system)
 
     @cached_property
     def _library(self) -> Library:
         names = ("setup", "step", "control", "newton")
-        return load_library(solver_text(self.program, self.lanes), names, self.cache)
+        lanes = self.lanes
+        return load_library(
+            lambda: solver_text(self._lowering, lanes), names, self.cache, self._note("solver", str(lanes))
+        )
 
     @cached_property
     def kernels(self) -> dict[str, Any]:
@@ -196,8 +228,13 @@ class VectorEngine:
             for name in outputs or ():
                 if name not in self.program.quantities:
                     raise ModelError(f"output: {unknown_name('quantity', name, self.program.quantities)}")
-            text = observer_text(self.program, self.lanes, outputs)
-            library = load_library(text, ("observe",), self.cache)
+            wanted = ("states",) if outputs is None else ("quantities", *outputs)
+            library = load_library(
+                lambda: observer_text(self._lowering, self.lanes, outputs),
+                ("observe",),
+                self.cache,
+                self._note("observer", str(self.lanes), *wanted),
+            )
             # Two threads may come here at once: both then use the first's.
             self._observers.setdefault(outputs, driver.kernel_functions(library)["observe"])
         return self._observers[outputs]
@@ -209,6 +246,7 @@ class VectorEngine:
         rtol: float = DEFAULT_RTOL,
         outputs: Sequence[str] | None = None,
         workers: int = 1,
+        stop: npt.NDArray[np.int64] | None = None,
     ) -> Solutions:
         """Solve patients.
 
@@ -224,6 +262,9 @@ class VectorEngine:
             Quantities wanted; default: all states.
         workers : int
             Threads.
+        stop : array of int, shape (1,), optional
+            Not 0 when nobody waits for the results any more; another thread may say so meanwhile. Patients
+            who are not done by then end as :attr:`~ketasim.engine.records.Ending.STOPPED`.
 
         Returns
         -------
@@ -237,8 +278,8 @@ class VectorEngine:
         """
         parts = [batch.part(slice(start, start + _CHUNK)) for start in range(0, len(batch), _CHUNK)]
         if len(batch) <= self.lanes:
-            return self._solved(batch, defaults, rtol, outputs, np.zeros(1, np.int64))
-        return _joined(list(self.stream(parts, defaults, rtol, outputs, workers)))
+            return self._solved(batch, defaults, rtol, outputs, _flag(stop))
+        return _joined(list(self.stream(parts, defaults, rtol, outputs, workers, stop)))
 
     def stream(
         self,
@@ -247,6 +288,7 @@ class VectorEngine:
         rtol: float = DEFAULT_RTOL,
         outputs: Sequence[str] | None = None,
         workers: int = 1,
+        stop: npt.NDArray[np.int64] | None = None,
     ) -> Iterator[Solutions]:
         """Solve batch after batch, holding only a few at once.
 
@@ -258,15 +300,15 @@ class VectorEngine:
         ----------
         batches : iterable of Batch
             Each is one thread's work for a while.
-        defaults, rtol, outputs, workers
-            As for :meth:`solve`.
+        defaults, rtol, outputs, workers, stop
+            As for :meth:`solve`; a given ``stop`` is set when the last batch is taken or nobody goes on.
 
         Yields
         ------
         Solutions
         """
-        _ = self.kernels, self._observer(None if outputs is None else tuple(outputs))
-        stop = np.zeros(1, dtype=np.int64)
+        self.load(outputs)
+        stop = _flag(stop)
         pool = ThreadPoolExecutor(max(1, workers))
         waiting: list[Future[Solutions]] = []
         try:
@@ -280,6 +322,10 @@ class VectorEngine:
             stop[0] = 1
             pool.shutdown(wait=True, cancel_futures=True)
 
+    def load(self, outputs: Sequence[str] | None) -> None:
+        """Have the code for some outputs compiled, or read from the disk; parameters as for :meth:`solve`."""
+        _ = self.kernels, self._observer(None if outputs is None else tuple(outputs))
+
     def _solved(
         self,
         batch: Batch,
@@ -292,7 +338,7 @@ class VectorEngine:
         solutions = self.march(batch, defaults, rtol, names, records.no_tape(), stop)
         failed = np.flatnonzero((solutions.endings != Ending.REACHED) & (solutions.endings != Ending.STOPPED))
         for i in failed.tolist():
-            self._retry(i, batch, defaults, rtol, names, solutions)
+            self._retry(i, batch, defaults, rtol, names, solutions, stop)
         for i, values in enumerate(solutions.values):
             reached = solutions.endings[i] in (Ending.REACHED, Ending.BY_REFERENCE)
             if reached and not np.isfinite(values).all():
@@ -319,16 +365,16 @@ class VectorEngine:
         times = [np.asarray(own, dtype=np.float64) for own in batch.times]
         _check(times)
         if not times:
-            return Solutions([], *records.empty_report(0, len(self.system.states)))
+            return Solutions([], *records.empty_report(0, len(self.program.state_names)))
         begins, ends = np.array([own[0] for own in times]), np.array([own[-1] for own in times])
         table = batch.table
         if table is None:
             table = event_table(self.program, batch.schedules, begins.tolist(), ends.tolist(), defaults)
         offsets = np.zeros(len(times) + 1, dtype=np.int64)
         offsets[1:] = np.cumsum([len(own) for own in times])
-        width = len(self.system.states) if outputs is None else len(outputs)
+        width = len(self.program.state_names) if outputs is None else len(outputs)
         results = np.full((int(offsets[-1]), width), np.nan)
-        report = records.empty_report(len(times), len(self.system.states))
+        report = records.empty_report(len(times), len(self.program.state_names))
         parameters = np.ascontiguousarray(batch.parameters, dtype=np.float64)
         starts = np.ascontiguousarray(batch.starts, dtype=np.float64)
         driver.run_march(
@@ -355,17 +401,17 @@ class VectorEngine:
         rtol: float,
         outputs: tuple[str, ...] | None,
         solutions: Solutions,
+        stop: npt.NDArray[np.int64],
     ) -> None:
         """Let the reference solver try one patient; changes the solutions."""
         ending = Ending(solutions.endings[i])
         if ending is Ending.NOT_FINITE:
             solutions.failures[i] = self._not_finite(batch.parameters[i], batch.starts[i])
             return
-        names = (symbol.name for symbol in self.system.parameters)
-        parameters = dict(zip(names, batch.parameters[i].tolist(), strict=True))
+        parameters = dict(zip(self.program.parameters, batch.parameters[i].tolist(), strict=True))
         try:
             found = self.reference.solve(
-                parameters, batch.starts[i], batch.schedules[i], batch.times[i], defaults, rtol
+                parameters, batch.starts[i], batch.schedules[i], batch.times[i], defaults, rtol, stop
             )
         except SolverError as error:
             solutions.failures[i] = f"{_REASONS[ending]} at {solutions.reached[i]:.6g}; {error}"
@@ -379,12 +425,12 @@ class VectorEngine:
         solutions.finals[i] = found.states[:, -1]
 
     def _not_finite(self, parameters: FloatArray, start: FloatArray) -> str:
-        for symbol, value in zip(self.system.parameters, parameters, strict=True):
+        for name, value in zip(self.program.parameters, parameters, strict=True):
             if not np.isfinite(value):
-                return f"parameter {symbol.name!r} is {value:g}; give a finite number."
-        for symbol, value in zip(self.system.states, start, strict=True):
+                return f"parameter {name!r} is {value:g}; give a finite number."
+        for name, value in zip(self.program.state_names, start, strict=True):
             if not np.isfinite(value):
-                return f"state {symbol.name!r} starts at {value:g}; give a finite number."
+                return f"state {name!r} starts at {value:g}; give a finite number."
         raise AssertionError("all numbers are finite")  # only called where one is not
 
 
@@ -392,6 +438,11 @@ _REASONS = {
     Ending.STEP_TOO_SHORT: "no step was short enough",
     Ending.TOO_MANY_STEPS: f"{STEP_LIMIT:,.0f} steps were not enough",
 }
+
+
+def _flag(stop: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
+    """What tells to stop: what was given, or one that nobody else knows."""
+    return np.zeros(1, dtype=np.int64) if stop is None else stop
 
 
 def _check(times: Sequence[FloatArray]) -> None:

@@ -1,8 +1,8 @@
-"""What only animals need: exposure at the channel, and two clocks, from signs of experiments.
+"""What only animals need: exposure at the channel, and three clocks, from signs of experiments.
 
 Doses of animals are many times those of people, inhibitors take an effect of a day away that they leave in
-people, and tests of behaviour show an effect within half an hour. Three numbers stand for it. They are fitted
-to the directions and yes-or-no rows of animals that may inform a fit, by the chance of each finding in a
+people, tests of behaviour show an effect within half an hour, and large doses undo their own effect. Four
+numbers stand for it. They are fitted to the directions and yes-or-no rows of animals that may inform a fit, by the chance of each finding in a
 sample of the published size.
 """
 
@@ -34,11 +34,16 @@ FloatArray = npt.NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 
 #: What is fitted, the same in rats and mice: their tables hold the same ranges.
-ANIMAL_FREE = ("species_exposure", "fast_arm_time", "mood_time")
+ANIMAL_FREE = ("species_exposure", "fast_arm_time", "mood_time", "deep_block_time")
 SPECIES = ("rat", "mouse")
 
 #: Standardised logarithms that are tried of each parameter.
-_GRID = (np.linspace(-0.6, 1.8, 7), np.linspace(-1.5, 1.5, 3), np.linspace(-1.8, 1.8, 4))
+_GRID = (
+    np.linspace(-0.6, 1.8, 7),
+    np.linspace(-1.5, 1.5, 3),
+    np.linspace(-1.8, 1.8, 4),
+    np.linspace(-1.5, 1.5, 3),
+)
 #: Share of rows that are as they are for reasons that no value mends: keeps them from ruling the fit.
 _CONTRADICTED = 0.1
 #: Error of a share told as kept or lost, ``assumed``. Not that of a sample of latent severities, which

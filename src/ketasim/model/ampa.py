@@ -61,7 +61,12 @@ class Ampa(Stage):
     )
 
     def equations(self, x: Symbols, p: Symbols, q: Symbols, u: Symbols) -> Equations:
-        """Return growth towards a ceiling by a steep function of AMPA drive, return to 1, and erasure."""
+        """Return growth towards a ceiling by a steep function of AMPA drive, return to 1, and erasure.
+
+        Insertion into what room the ceiling leaves follows the drive, removal does not. At the drive of
+        rest both cancel at 1, with the time constant ``fast_arm_time``; without drive the fast arm falls
+        to a floor above 0, whatever the values.
+        """
         hnk = q.unbound_r_hnk_arterial / (q.unbound_r_hnk_arterial + p.hnk_ampa_half)
         direct = 1 + p.hnk_ampa_gain * hnk
         drive = q.glua1_surface * q.glutamate**p.ampa_exponent * direct * (1 - u.ampa_antagonist)
@@ -79,8 +84,11 @@ class Ampa(Stage):
             + p.dissociation_gain * q.felt_effect
         )
         tone = (1 - u.opioid_antagonist) * (1 + p.opioid_agonist_gain * u.opioid_agonist) / q.opioid_tolerance
-        permitted = 1 - p.opioid_permission + p.opioid_permission * 2 * q.opioid_tone / (1 + q.opioid_tone)
-        built = p.fast_arm_rate * growth * permitted * (p.fast_arm_ceiling - x.fast_gain)
+        tonic = 2 * hill(q.opioid_tone, 1, p.opioid_exponent)
+        permitted = 1 - p.opioid_permission + p.opioid_permission * tonic
+        # Only a part of the return to rest hangs on the drive: without it the fast arm falls to a floor.
+        rate = p.fast_arm_rate / (1 + p.fast_arm_rate * p.fast_arm_time * p.fast_arm_ceiling)
+        built = rate * growth * permitted * (p.fast_arm_ceiling - x.fast_gain)
         enhanced = 1 + p.nmda_modulator_gain * u.nmda_modulator
         return Equations(
             rates={

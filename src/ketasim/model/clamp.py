@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ketasim.engine.system import share_symbols
+from ketasim.engine.system import share_names
 from ketasim.errors import ModelError, UnitError, unknown_name
 from ketasim.model.stage import Input, Provides
 from ketasim.units import parse_duration, parse_quantity
@@ -129,7 +129,7 @@ def share_inputs(names: Sequence[str], quantities: Mapping[str, Provides]) -> di
         item = quantities[name]
         if item.low < 0.0:
             raise ModelError(f"switch: {name!r} may be negative; a switch needs a quantity that is not.")
-        kept, taken, value = (symbol.name for symbol in share_symbols(name))
+        kept, taken, value = share_names(name)
         found[kept] = Input(kept, "ratio", f"share kept of: {item.label}", 1.0)
         found[taken] = Input(taken, "ratio", f"share taken of: {item.label}", 0.0)
         found[value] = Input(value, item.shown_unit, f"rest of: {item.label}", 0.0)
@@ -148,5 +148,5 @@ def share_settings(name: str, share: float, rest: Number) -> dict[str, Number | 
     rest : float or array
         In the quantity's shown unit.
     """
-    kept, taken, value = (symbol.name for symbol in share_symbols(name))
+    kept, taken, value = share_names(name)
     return {kept: share, taken: 1.0 - share, value: rest}

@@ -21,7 +21,7 @@ from ketasim.engine.schedule import InputPath
 from ketasim.errors import KetasimError, ModelError, unknown_name
 from ketasim.model.happenings import doses_given
 from ketasim.model.parameters import ParameterSet
-from ketasim.model.patients import Wanted
+from ketasim.model.patients import Wanted, parameter_rows
 from ketasim.model.simulator import Simulator
 from ketasim.model.steady_state import placed_at_start
 
@@ -234,7 +234,7 @@ def at_rest(simulator: Simulator, cohort: Cohort, *, thorough: bool = True) -> R
             states[i], loads[i] = patient.state, patient.parameters["illness_load"].value
     columns = {**columns, "illness_load": loads * _factor(simulator, "illness_load")}
     program = simulator.engine().program
-    rows = np.stack([np.broadcast_to(columns[name], len(cohort)) for name in program.parameters], axis=1)
+    rows = parameter_rows(columns, program.parameters, len(cohort))
     return Rested(rows, states, refused)
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import sympy as sp
-
+from ketasim._lazy import lazy_module
 from ketasim.errors import UnitError
+
+if TYPE_CHECKING:
+    import sympy as sp
+else:
+    sp = lazy_module("sympy")
 
 __all__ = ["Dimension", "infer", "times"]
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sympy as sp
+from ketasim._lazy import lazy_module
+
+if TYPE_CHECKING:
+    import sympy as sp
+else:
+    sp = lazy_module("sympy")
 
 __all__ = ["exp", "hill", "logistic", "positive", "power", "softplus"]
 
 #: Where a concentration is this share of its half-effect value, it is as good as none.
-_FLOOR = sp.Float("1e-6")
-
-
-class _FinitePower(sp.Pow):  # type: ignore[misc]
-    """A power that SymPy knows to be finite. It does not equal a plain one; the engine merges both."""
-
-    is_finite = True
+_FLOOR = "1e-6"
 
 
 def exp(value: Any) -> Any:
@@ -29,7 +28,11 @@ def power(base: Any, exponent: Any) -> Any:
     SymPy asks whether terms can be zero or infinite before it takes a power of their sum. For
     sums of powers that takes longer than all the rest of the chain, and leaves them as they are.
     """
-    return _FinitePower(base, exponent, evaluate=False) if isinstance(base, sp.Expr) else base**exponent
+    if not isinstance(base, sp.Expr):
+        return base**exponent
+    from ketasim.model.finite_power import FinitePower
+
+    return FinitePower(base, exponent, evaluate=False)
 
 
 def _product(first: Any, second: Any) -> Any:
@@ -44,7 +47,7 @@ def positive(value: Any) -> Any:
     tolerance: this keeps both true without a kink.
     """
     # Not value**2 or a halved sum: SymPy would square or halve each term, powers among them, anew.
-    return _product(sp.S.Half, value + power(_product(value, value) + _FLOOR**2, sp.S.Half))
+    return _product(sp.S.Half, value + power(_product(value, value) + sp.Float(_FLOOR) ** 2, sp.S.Half))
 
 
 def hill(concentration: Any, half: Any, exponent: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ketasim.dosing.dose_table import DoseTable
 from ketasim.engine.events import Flows, Happenings, Marks
-from ketasim.engine.lower import Program
+from ketasim.engine.program import Program
 from ketasim.engine.schedule import InputPath, Reset
 from ketasim.errors import ModelError, unknown_name
 from ketasim.model.administration import Values, deposits_of, given_rates

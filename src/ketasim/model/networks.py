@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ketasim.brain.formulas import departure
-from ketasim.brain.tabulate import load_surfaces
+from ketasim.brain.surfaces import load_surfaces
 from ketasim.model.functions import exp, power
 from ketasim.model.stage import Between, Equations, Provides, Reads, Stage, State, Symbols
 

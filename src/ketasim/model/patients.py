@@ -20,7 +20,7 @@ from ketasim.model.chain import Chain
 from ketasim.model.parameters import ParameterSet
 from ketasim.model.symptoms import affective_load_at
 
-__all__ = ["LOAD", "Patient", "PatientFinder", "Wanted"]
+__all__ = ["LOAD", "Patient", "PatientFinder", "Wanted", "parameter_rows"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -106,7 +106,7 @@ class PatientFinder:
     @cached_property
     def _search(self) -> VectorEngine:
         """The equations with the mood given and the illness load sought."""
-        return VectorEngine(self.chain.system.exchanged(_MOOD, LOAD), hour=self.hour)
+        return VectorEngine(self.chain.recipe.exchanged(_MOOD, LOAD), hour=self.hour)
 
     def rest(
         self, parameters: ParameterSet, life_stress: float = 0.0, guess: FloatArray | None = None
@@ -289,13 +289,13 @@ class PatientFinder:
         moods = np.where(inside == severity, affective_load_at(inside, columns["severity_maximum"]), np.nan)
         given = {**columns, _MOOD: moods}
         states, loads, found = self._sought(
-            _rows(given, self._search.program.parameters, len(severity)),
+            parameter_rows(given, self._search.program.parameters, len(severity)),
             np.asarray(moods, dtype=np.float64),
             self.inputs(life_stress) | dict(others or {}),
             np.array([state for state, _ in levels]),
             np.array([load for _, load in levels]),
         )
-        rows = _rows({**columns, LOAD: loads}, self.engine.program.parameters, len(severity))
+        rows = parameter_rows({**columns, LOAD: loads}, self.engine.program.parameters, len(severity))
         inputs = self.inputs(life_stress) | dict(others or {})
         unstable = grows(self.engine, rows, inputs, states, _LARGEST_GROWTH / self.hour)
         return states, loads, found & ~unstable
@@ -319,7 +319,7 @@ class PatientFinder:
                 name: np.array([own.get(name, origin[name].value) for own in changes])
                 for name in dict.fromkeys(name for own in changes for name in own)
             }
-            found[places] = _rows(self.chain.parameter_columns(origin, varied), names, len(places))
+            found[places] = parameter_rows(self.chain.parameter_columns(origin, varied), names, len(places))
         return found
 
     def inputs(self, life_stress: Sequence[float] | FloatArray) -> dict[str, FloatArray]:
@@ -329,6 +329,9 @@ class PatientFinder:
         return inputs | {"life_stress": np.array(life_stress, dtype=np.float64)}
 
 
-def _rows(columns: Mapping[str, FloatArray | float], names: Sequence[str], count: int) -> FloatArray:
+def parameter_rows(columns: Mapping[str, FloatArray | float], names: Sequence[str], count: int) -> FloatArray:
     """Parameters as the engine takes them, shape (patients, parameters)."""
-    return np.stack([np.broadcast_to(columns[name], count) for name in names], axis=1)
+    rows = np.empty((count, len(names)))
+    for place, name in enumerate(names):
+        rows[:, place] = columns[name]
+    return rows

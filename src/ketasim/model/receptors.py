@@ -12,13 +12,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import sympy as sp
 
+from ketasim._lazy import lazy_module
 from ketasim.model.functions import positive, power
 from ketasim.model.stage import Derived, Equations, Input, Provides, Reads, Stage, State, Symbols
+
+if TYPE_CHECKING:
+    import sympy as sp
+else:
+    sp = lazy_module("sympy")
 
 __all__ = ["CELL_CLASSES", "POOLS", "TARGETS", "Receptors", "solve_block_scale"]
 
@@ -60,7 +65,7 @@ TARGETS = {
 _MOST_STEPS, _CLOSE = 100, 1e-15
 
 #: What the smooth positive part of nothing is.
-_NOTHING = sp.Float("5e-7")
+_NOTHING = "5e-7"
 
 
 def solve_block_scale(parameters: Mapping[str, Any]) -> Any:
@@ -215,7 +220,7 @@ class Receptors(Stage):
     def _drive(x: Symbols, p: Symbols, pool: str) -> Any:
         """What competes in a pool, on the common scale, to the power of the Hill exponent."""
         total = sum(x[f"site_{name}"] * (p[f"{pool}_access_{name}"] if pool else 1) for name in _BLOCKERS)
-        return power(positive(p.block_scale * total), p.block_hill) - power(_NOTHING, p.block_hill)
+        return power(positive(p.block_scale * total), p.block_hill) - power(sp.Float(_NOTHING), p.block_hill)
 
     @staticmethod
     def _occupancies(p: Symbols, q: Symbols) -> dict[str, Any]:

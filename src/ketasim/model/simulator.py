@@ -122,9 +122,9 @@ class Simulator:
     def engine(self, clamped: tuple[str, ...] = ()) -> VectorEngine:
         """The solver, with clamps on some quantities compiled in."""
         if clamped not in self._engines:
-            system = self.chain.system.with_clamps(clamped)
+            recipe = self.chain.recipe.with_clamps(clamped)
             forced = [name for name in INFUSED if name in self.chain.states]
-            self._engines[clamped] = VectorEngine(system, tuple(forced), hour=self.hour)
+            self._engines[clamped] = VectorEngine(recipe, tuple(forced), hour=self.hour)
         return self._engines[clamped]
 
     @cached_property
@@ -251,7 +251,7 @@ class Simulator:
         if len(clamped) > 1:
             raise ModelError("clamps: cases that run together must hold the same quantities.")
         engine = self.engine(clamped.pop())
-        defaults = dict.fromkeys((symbol.name for symbol in engine.system.inputs), 0.0)
+        defaults = dict.fromkeys(engine.program.outside, 0.0)
         defaults |= self.chain.input_defaults()
         names = tuple(self._factors) if quantities is None else tuple(quantities)
         batch = self._batch(cases, engine)

@@ -12,11 +12,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import sympy as sp
-
+from ketasim._lazy import lazy_module
 from ketasim.errors import ModelError, unknown_name
+
+if TYPE_CHECKING:
+    import sympy as sp
+else:
+    sp = lazy_module("sympy")
 
 __all__ = ["Between", "Derived", "Equations", "Input", "Provides", "Reads", "Stage", "State", "Symbols"]
 

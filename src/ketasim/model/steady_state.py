@@ -19,7 +19,7 @@ from ketasim.dosing.dose_table import DoseTable
 from ketasim.dosing.regimen import DEVICE_GAP_H
 from ketasim.engine import Batch, VectorEngine
 from ketasim.engine.events import Flows, Happenings, Marks, Schedules, merged_events
-from ketasim.engine.lower import Program
+from ketasim.engine.program import Program
 from ketasim.errors import SolverError
 from ketasim.model.administration import INFUSED, Values
 from ketasim.model.chain import Chain
@@ -61,7 +61,7 @@ class EarlierDoses:
     @cached_property
     def _engine(self) -> VectorEngine:
         forced = tuple(name for name in INFUSED if name in self._part.states)
-        return VectorEngine(self._part.system, forced, hour=self.chain.units.factor("h"))
+        return VectorEngine(self._part.recipe, forced, hour=self.chain.units.factor("h"))
 
     def left(
         self,
@@ -163,7 +163,7 @@ class EarlierDoses:
         program, count = self._engine.program, len(intervals)
         schedules = Schedules(program, happenings, count)
         places = [program.state_places[name] for name in names]
-        scales = np.array(self._part.system.scales)[places]
+        scales = np.array(program.scales)[places]
         defaults = self._part.input_defaults()
         found, waiting, most = np.zeros((count, len(places))), np.arange(count), _INTERVALS
         while len(waiting):

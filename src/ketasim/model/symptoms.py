@@ -9,13 +9,18 @@ ideation has its own way.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import sympy as sp
 
+from ketasim._lazy import lazy_module
 from ketasim.model.functions import logistic
 from ketasim.model.stage import Equations, Provides, Reads, Stage, State, Symbols
+
+if TYPE_CHECKING:
+    import sympy as sp
+else:
+    sp = lazy_module("sympy")
 
 __all__ = ["Symptoms", "affective_load_at"]
 

@@ -80,10 +80,11 @@ class Synapses(Stage):
         renewal = mature_loss * (1 - share) - p.maturing_share * leaving * share
         ready = x.filopodia_in_contact
         usual = ready**p.spinogenesis_exponent * q.spine_formation_capacity * slowed
-        # A surplus of proteins evokes more spines, up to a limit that further doses do not lift.
-        surplus = hill(ready, p.evoked_half, p.evoked_exponent)
-        evoked = p.evoked_gain * (surplus - hill(1, p.evoked_half, p.evoked_exponent))
-        formed = leaving * share * (usual + evoked) * room
+        # A surplus of proteins evokes more spines, up to a limit that further doses do not lift. A part of
+        # what forms at rest is evoked too, so that a lack of proteins takes it away and never more.
+        evoked = p.evoked_gain * hill(ready, p.evoked_half, p.evoked_exponent)
+        at_rest = 1 + p.evoked_gain * hill(1, p.evoked_half, p.evoked_exponent)
+        formed = leaving * share * (usual + evoked) / at_rest * room
         # Peripheral mTOR inhibition slows the loss of new spines, through immune cells.
         lost = (1 - p.maturing_share) * deciding * eliminated * (1 - q.immune_protection) * x.unsettled
         birth = p.spine_birth_lag / _BIRTH_STEPS

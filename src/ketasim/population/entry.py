@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
+from ketasim._lazy import lazy_module
 from ketasim.population.streams import FloatArray, IntArray
 from ketasim.population.truncation import Parent
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = lazy_module("scipy.special")
 
 __all__ = ["EntrySplit", "refused_scores", "score_quantile", "share_inside"]
 
@@ -85,7 +91,8 @@ def score_quantile(parents: Sequence[Parent], which: IntArray, u: FloatArray) ->
 def share_inside(parent: Parent, top: float) -> float:
     """Share of a parent population, within the ends of the scale, that may enter."""
     lower, upper, bottom, end = (
-        float(ndtr((limit - parent.mean) / parent.sd)) for limit in (parent.lower, parent.upper, 0.0, top)
+        float(special.ndtr((limit - parent.mean) / parent.sd))
+        for limit in (parent.lower, parent.upper, 0.0, top)
     )
     return min(1.0, (upper - lower) / (end - bottom))
 

@@ -10,15 +10,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import root
-from scipy.special import ndtr, ndtri
 
+from ketasim._lazy import lazy_module
 from ketasim.errors import StudyError
 from ketasim.population.truncation import Parent, parent_normal
+
+if TYPE_CHECKING:
+    from scipy import optimize, special
+else:
+    optimize = lazy_module("scipy.optimize")
+    special = lazy_module("scipy.special")
 
 __all__ = ["Alleles", "Classes", "Counts", "Fixed", "LogNormal", "Margin", "Normal", "Share"]
 
@@ -135,7 +140,7 @@ def _log_parent(mean: float, sd: float, lower: float, upper: float) -> tuple[flo
         return [(first - mean) / sd, (math.sqrt(max(second - first * first, 0.0)) - sd) / sd]
 
     with np.errstate(all="ignore"):
-        found = root(misses, [math.log(mean) - 0.5 * spread**2, math.log(spread)], tol=1e-12)
+        found = optimize.root(misses, [math.log(mean) - 0.5 * spread**2, math.log(spread)], tol=1e-12)
         left = np.abs(misses(found.x))
     if not (np.isfinite(left).all() and float(left.max()) < _CLOSE):
         raise StudyError(
@@ -148,10 +153,10 @@ def _log_parent(mean: float, sd: float, lower: float, upper: float) -> tuple[flo
 def _log_moments(centre: float, width: float, low: float, high: float) -> tuple[float, float]:
     """Mean and mean square of exp(x) for a normal x between two limits."""
     a, b = (low - centre) / width, (high - centre) / width
-    inside = ndtr(b) - ndtr(a)
+    inside = special.ndtr(b) - special.ndtr(a)
     first, second = (
         math.exp(min(k * centre + 0.5 * (k * width) ** 2, 700.0))
-        * float(ndtr(b - k * width) - ndtr(a - k * width))
+        * float(special.ndtr(b - k * width) - special.ndtr(a - k * width))
         / inside
         for k in (1, 2)
     )
@@ -259,12 +264,12 @@ class Alleles:
 
 def normal_scores(u: FloatArray) -> FloatArray:
     """Standard normal numbers of uniform ones."""
-    return np.asarray(ndtri(u), dtype=np.float64)
+    return np.asarray(special.ndtri(u), dtype=np.float64)
 
 
 def positions(z: FloatArray) -> FloatArray:
     """Uniform numbers of standard normal ones."""
-    return np.asarray(ndtr(z), dtype=np.float64)
+    return np.asarray(special.ndtr(z), dtype=np.float64)
 
 
 def categories(u: FloatArray, names: Sequence[str], shares: Sequence[float]) -> dict[str, FloatArray]:

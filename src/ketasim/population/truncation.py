@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
 
+from ketasim._lazy import lazy_module
 from ketasim.errors import StudyError
+
+if TYPE_CHECKING:
+    from scipy import optimize, special
+else:
+    optimize = lazy_module("scipy.optimize")
+    special = lazy_module("scipy.special")
 
 __all__ = ["Parent", "parent_normal"]
 
@@ -49,16 +55,16 @@ class Parent:
         a, b = (self.lower - self.mean) / self.sd, (self.upper - self.mean) / self.sd
         u = np.asarray(probability, dtype=np.float64)
         if a > 0:
-            z = -ndtri(ndtr(-a) + u * (ndtr(-b) - ndtr(-a)))
+            z = -special.ndtri(special.ndtr(-a) + u * (special.ndtr(-b) - special.ndtr(-a)))
         else:
-            z = ndtri(ndtr(a) + u * (ndtr(b) - ndtr(a)))
+            z = special.ndtri(special.ndtr(a) + u * (special.ndtr(b) - special.ndtr(a)))
         return np.clip(self.mean + self.sd * z, self.lower, self.upper)
 
 
 def _moments(mean: float, sd: float, lower: float, upper: float) -> tuple[float, float]:
     """Mean and SD of a normal distribution between two finite cut-offs."""
     a, b = (lower - mean) / sd, (upper - mean) / sd
-    inside = ndtr(-a) - ndtr(-b) if a > 0 else ndtr(b) - ndtr(a)
+    inside = special.ndtr(-a) - special.ndtr(-b) if a > 0 else special.ndtr(b) - special.ndtr(a)
     low, high = (math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi) for z in (a, b))
     shift = (low - high) / inside
     variance = 1.0 + (a * low - b * high) / inside - shift * shift
@@ -74,7 +80,7 @@ def _centre(mean: float, reach: float, width: float, lower: float, upper: float)
     first, last = mean - reach, mean + reach
     if gap(first) > 0.0 or gap(last) < 0.0:
         return math.nan
-    return float(brentq(gap, first, last, xtol=1e-10))
+    return float(optimize.brentq(gap, first, last, xtol=1e-10))
 
 
 def _solve(mean: float, sd: float, lower: float, upper: float) -> tuple[Parent | None, bool]:
@@ -90,7 +96,7 @@ def _solve(mean: float, sd: float, lower: float, upper: float) -> tuple[Parent |
     crossings = np.flatnonzero((gaps[:-1] <= 0.0) & (gaps[1:] > 0.0))
     if crossings.size:
         first = int(crossings[0])
-        width = float(brentq(excess, widths[first], widths[first + 1], xtol=1e-10))
+        width = float(optimize.brentq(excess, widths[first], widths[first + 1], xtol=1e-10))
     elif np.isfinite(gaps).any():
         width = widths[int(np.nanargmin(np.abs(gaps)))]
     else:

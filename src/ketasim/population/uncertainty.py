@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from typing import SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
-from scipy.special import expit, logit, ndtri
 
+from ketasim._lazy import lazy_module
 from ketasim.errors import StudyError, unknown_name
 from ketasim.model.parameters import GRADES, Parameter, ParameterSet
 from ketasim.population.draws import load_posterior
 from ketasim.population.effects import load_effects
 from ketasim.population.streams import FloatArray, uniforms
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = lazy_module("scipy.special")
 
 __all__ = [
     "UNCERTAIN_GRADES",
@@ -122,11 +127,11 @@ def draw_parameter_sets(
 def _values(item: Parameter, u: FloatArray) -> FloatArray:
     """Values of one parameter at probabilities within its range."""
     # The range is the middle 95 %: probabilities are drawn from there.
-    z = ndtri(0.025 + 0.95 * u)
+    z = special.ndtri(0.025 + 0.95 * u)
     low, high = item.low, item.high
     if item.distribution == "logitnormal" and low > 0.0 and high < 1.0:
-        ends = float(logit(low)), float(logit(high))
-        return np.asarray(expit(_between(*ends, z)), dtype=np.float64)
+        ends = float(special.logit(low)), float(special.logit(high))
+        return np.asarray(special.expit(_between(*ends, z)), dtype=np.float64)
     if item.distribution == "lognormal" and low > 0.0:
         return np.exp(_between(math.log(low), math.log(high), z))
     return _between(low, high, z)

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ketasim.report.html import PURPOSE
 from ketasim.report.markup import bullets, dark_rules, inline_figure, paragraph, table
+from ketasim.report.purpose import PURPOSE
 from ketasim.report.words import number
 
 __all__ = ["fit_page"]

@@ -13,13 +13,11 @@ from ketasim.report.closing import harms_section, influence_section, limits_sect
 from ketasim.report.data import ReportData
 from ketasim.report.findings import answer, few_simulated
 from ketasim.report.markup import dark_rules, paragraph
+from ketasim.report.purpose import PURPOSE
 from ketasim.report.sections import chain_section, contrast_section, design_section, outcome_section
 from ketasim.report.trial.section import trial_section
 
-__all__ = ["PURPOSE", "report_html", "write_report"]
-
-#: Said once in every report.
-PURPOSE = "Ketasim is a research and teaching instrument and not for treating a person."
+__all__ = ["report_html", "write_report"]
 
 
 def _analyses(data: ReportData) -> str:

@@ -7,8 +7,8 @@ from html import escape
 from importlib import resources
 from string import Template
 
-from ketasim.report.html import PURPOSE
 from ketasim.report.markup import Cell, bullets, dark_rules, details, inline_figure, paragraph, table
+from ketasim.report.purpose import PURPOSE
 from ketasim.report.scoreboard_figures import calibration_figure, skill_figure
 from ketasim.report.scoreboard_forest import forest_figure, forest_parts
 from ketasim.validation.scoreboard import Scoreboard

@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from scipy.optimize import brentq
-from scipy.special import stdtrit
 
+from ketasim._lazy import lazy_module
 from ketasim.errors import EvidenceError
 from ketasim.evidence import citation_text
 from ketasim.model.parameters import OWN_SOURCES
 from ketasim.trials.study import Endpoint, Observation, Study, Visit
 from ketasim.trials.study.rules import Z95
+
+if TYPE_CHECKING:
+    from scipy import optimize, special
+else:
+    optimize = lazy_module("scipy.optimize")
+    special = lazy_module("scipy.special")
 
 __all__ = [
     "SCALE_WORDS",
@@ -104,7 +109,7 @@ def interval(
     """
     if rate:
         return _wilson(middle, _persons(middle, error))
-    half = error * (float(stdtrit(freedom, 0.975)) if math.isfinite(freedom) else Z95)
+    half = error * (float(special.stdtrit(freedom, 0.975)) if math.isfinite(freedom) else Z95)
     return middle - half, middle + half
 
 
@@ -117,7 +122,7 @@ def _persons(share: float, error: float) -> float:
     most = 1e9
     if excess(0.0) <= 0.0 or excess(most) >= 0.0:
         return 0.0 if excess(0.0) <= 0.0 else most
-    return float(brentq(excess, 0.0, most))
+    return float(optimize.brentq(excess, 0.0, most))
 
 
 def _wilson(share: float, n: float) -> tuple[float, float]:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         to_study,
     )
     from ketasim.api.scenarios.switching import Switch, switches
-    from ketasim.api.scenarios.warming import warm
+    from ketasim.api.scenarios.warming import warm, warm_steps
 
 __all__ = [
     "Axis",
@@ -81,6 +81,7 @@ __all__ = [
     "to_python",
     "to_study",
     "warm",
+    "warm_steps",
 ]
 
 _HOMES = {
@@ -96,7 +97,7 @@ _HOMES = {
     "run": ("simulate_scenario", "simulate_scenarios"),
     "study_text": ("study_gaps", "study_parameters", "to_parameter_file", "to_study"),
     "switching": ("Switch", "switches"),
-    "warming": ("warm",),
+    "warming": ("warm", "warm_steps"),
 }
 
 # Hidden from type checkers, which would else accept any misspelt name.

@@ -13,10 +13,10 @@ from ketasim.api.scenarios.columns import five_digits
 from ketasim.api.scenarios.courses import Courses, Look, courses_of
 from ketasim.api.scenarios.faults import Fault, ScenarioError
 from ketasim.api.scenarios.people import Kind
-from ketasim.api.scenarios.rows import OUTPUTS
-from ketasim.api.scenarios.solving import Lot
+from ketasim.api.scenarios.rows import OUTPUTS, PLACES
+from ketasim.api.scenarios.solving import Lot, Stop
 
-__all__ = ["BANDS", "BandKind", "Spread", "quantiles_of", "spreads_of"]
+__all__ = ["BANDS", "BandKind", "Spread", "examples_of", "quantiles_of", "spreads_of"]
 
 FloatArray = npt.NDArray[np.float64]
 BandKind = Literal["none", "knowledge", "people", "both"]
@@ -56,7 +56,16 @@ class Spread:
         return {kind: own for kind, own in found.items() if own is not None and kind in wanted}
 
 
-def spreads_of(looks: Sequence[Look], band: BandKind, draws: int, people: int, seed: int) -> list[Spread]:
+def spreads_of(
+    looks: Sequence[Look],
+    band: BandKind,
+    draws: int,
+    people: int,
+    seed: int,
+    *,
+    examples: bool = False,
+    stop: Stop | None = None,
+) -> list[Spread]:
     """Simulate draws and people of several scenarios in one go.
 
     Parameters
@@ -69,6 +78,10 @@ def spreads_of(looks: Sequence[Look], band: BandKind, draws: int, people: int, s
         Draws, and people; a band of people has as many as draws at least.
     seed : int
         Names the random numbers of people.
+    examples : bool
+        Whether people are looked at one by one.
+    stop : array of int, shape (1,), optional
+        As for :func:`~ketasim.api.scenarios.solving.solve_lots`.
     """
     persons = max(people, draws) if band in ("people", "both") else people
     counts = {"knowledge": draws if band in ("knowledge", "both") else 0, "people": persons}
@@ -77,11 +90,12 @@ def spreads_of(looks: Sequence[Look], band: BandKind, draws: int, people: int, s
     for look in looks:
         for kind in kinds:
             # People who are only counted need not be looked at in every column.
-            times = look.band_times_h if band in (kind, "both") else look.count_times_h
+            shown = band in (kind, "both") or (examples and kind == "people")
+            times = look.band_times_h if shown else look.count_times_h
             if counts[kind]:
                 asked.append((look, look.lots(times, kind, counts[kind], seed)))
     _check_size(asked)
-    found = iter(courses_of(asked, _RTOL))
+    found = iter(courses_of(asked, _RTOL, stop=stop))
     spreads = []
     for _ in looks:
         knowledge = next(found) if counts["knowledge"] else None
@@ -121,3 +135,28 @@ def quantiles_of(spread: Spread, values: Mapping[str, FloatArray]) -> dict[str, 
         levels = five_digits(np.quantile(own, list(_QUANTILES.values()), axis=0))
         found |= {f"{prefix}{name}": level for name, level in zip(_QUANTILES, levels, strict=True)}
     return found or None
+
+
+def examples_of(spread: Spread, rows: Sequence[str], count: int) -> dict[str, FloatArray] | None:
+    """Courses of the first virtual people who could be solved, one by one.
+
+    Parameters
+    ----------
+    spread : Spread
+        Whose people; made with ``examples``.
+    rows : sequence of str
+        Rows that are wanted.
+    count : int
+        How many people, at most.
+
+    Returns
+    -------
+    dict of str to array, shape (people, columns), or None
+        None if there are none.
+    """
+    people = spread.people
+    if people is None or not count:
+        return None
+    courses = people.solved[0].values[:count]
+    found = {name: courses[:, :, PLACES[name]] for name in rows} | {"madrs": people.scores[0][:count]}
+    return {name: five_digits(people.at_columns(found[name])) for name in rows}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ketasim.dosing import Regimen
 
-__all__ = ["close_times", "column_extremes", "five_digits", "peak_times"]
+__all__ = ["area_times", "close_times", "column_extremes", "five_digits", "peak_times"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -24,6 +24,13 @@ _FULL: Final = np.array(
 )
 _SPARSE: Final = np.array([1e-4, 0.02, 0.1, 0.25, 0.5, 1.0, 2.0, 6.0])
 _FEW: Final = np.array([1e-4, 0.05, 0.5, 1.0])
+#: Hours after begin and end of a dose, and after the last one, between which the level is straight or falls
+#: as an exponential to 0.3 % of the area; and fewer of them, for courses of many doses.
+_AREA: Final = np.array(
+    [0.03, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 18.0, 24.0, 36.0, 48.0]
+)
+_AREA_END: Final = np.array([72.0, 100.0, 150.0, 240.0, 400.0])
+_AREA_SPARSE: Final = np.array([0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 12.0, 24.0])
 #: Doses up to which all of the first, and all of the second, are taken.
 _MANY, _VERY_MANY = 40, 200
 #: Minutes after a dose at which harms look for peaks.
@@ -50,6 +57,29 @@ def close_times(regimen: Regimen) -> FloatArray:
     longer = ends > starts
     parts.append((ends[longer][:, None] + after).ravel())
     return np.concatenate(parts)
+
+
+def area_times(regimen: Regimen) -> FloatArray:
+    """Times between which the area under the level is added up, whatever the axis.
+
+    Parameters
+    ----------
+    regimen : Regimen
+        Its doses, placebo too.
+
+    Returns
+    -------
+    array
+        In h, increasing.
+    """
+    doses = regimen.doses
+    after = _AREA if len(doses) <= _VERY_MANY else _AREA_SPARSE
+    both = np.unique(
+        np.array([time for dose in doses for time in (dose.start_h, dose.end_h)], dtype=np.float64)
+    )
+    return np.unique(
+        np.concatenate([both, (both[:, None] + after).ravel(), *(end + _AREA_END for end in both[-1:])])
+    )
 
 
 def peak_times(starts_h: Sequence[float] | FloatArray) -> FloatArray:

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ketasim.api.scenarios.axis import LONGEST_H, Axis
-from ketasim.api.scenarios.columns import close_times, peak_times
+from ketasim.api.scenarios.columns import area_times, close_times, peak_times
 from ketasim.api.scenarios.faults import Fault, ScenarioError
 from ketasim.api.scenarios.metrics import LATEST_H, TERMINAL_H, TIMES_H, Measured
 from ketasim.api.scenarios.people import Kind, block_of
 from ketasim.api.scenarios.plans import Plan
 from ketasim.api.scenarios.scored import scored_madrs
-from ketasim.api.scenarios.solving import Lot, Solved, solve_lots
+from ketasim.api.scenarios.solving import Lot, Solved, Stop, solve_lots
 from ketasim.errors import SolverError
 
 __all__ = ["Courses", "Look", "courses_of"]
@@ -84,14 +84,22 @@ class Look:
         return max((dose.end_h for dose in self.plan.regimen.doses), default=0.0)
 
     @cached_property
+    def area_h(self) -> FloatArray:
+        """Times from which the area under the level is worked out: the same on every axis."""
+        found = area_times(self.plan.regimen)
+        return np.concatenate(
+            [[self.plan.start_h], found[(found > self.plan.start_h) & (found < LATEST_H)], [LATEST_H]]
+        )
+
+    @cached_property
     def times_h(self) -> FloatArray:
         """Times at which the typical person is looked at: no peak of a dose is missed."""
-        return self._within([self.borders_h, self.centres_h, close_times(self.plan.regimen)])
+        return self._within([self.borders_h, self.centres_h, self.area_h, close_times(self.plan.regimen)])
 
     @cached_property
     def band_times_h(self) -> FloatArray:
         """Times at which draws and people are looked at: columns, and peaks after the visits that count."""
-        return self._within([self.centres_h, self._peaks_h])
+        return self._within([self.centres_h, self._peaks_h, self.area_h])
 
     @cached_property
     def count_times_h(self) -> FloatArray:
@@ -152,7 +160,14 @@ class Courses:
     @cached_property
     def measured(self) -> Measured:
         """What the table of numbers is made of."""
-        return Measured(self.times_h, self.solved[0].values, *self.scores, self.look.last_dose_h)
+        return Measured(
+            self.times_h, self.solved[0].values, *self.scores, self.look.last_dose_h, self._area_places
+        )
+
+    @property
+    def _area_places(self) -> npt.NDArray[np.int64]:
+        places = np.searchsorted(self.times_h, self.look.area_h - _SAME_H)
+        return np.asarray(places.clip(max=len(self.times_h) - 1), dtype=np.int64)
 
     def at_columns(self, values: FloatArray) -> FloatArray:
         """Values at the middle of the columns; before the run they are those at its begin.
@@ -170,7 +185,11 @@ class Courses:
 
 
 def courses_of(
-    looks: Sequence[tuple[Look, tuple[Lot, Lot]]], rtol: float, *, reference: bool = False
+    looks: Sequence[tuple[Look, tuple[Lot, Lot]]],
+    rtol: float,
+    *,
+    reference: bool = False,
+    stop: Stop | None = None,
 ) -> list[Courses]:
     """Solve the persons of several scenarios in one go.
 
@@ -178,7 +197,7 @@ def courses_of(
     ----------
     looks : sequence of (Look, (Lot, Lot))
         Scenarios, each with its people in both arms.
-    rtol, reference
+    rtol, reference, stop
         As for :func:`~ketasim.api.scenarios.solving.solve_lots`.
 
     Raises
@@ -188,7 +207,7 @@ def courses_of(
     """
     if not looks:
         return []
-    solved = solve_lots([lot for _, pair in looks for lot in pair], rtol, reference=reference)
+    solved = solve_lots([lot for _, pair in looks for lot in pair], rtol, reference=reference, stop=stop)
     found = []
     for place, (look, lots) in enumerate(looks):
         both = _in_both(solved[2 * place], solved[2 * place + 1])

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
 
+from ketasim._lazy import lazy_module
 from ketasim.api.scenarios.columns import peak_times
 from ketasim.api.scenarios.rows import PLACES
 from ketasim.api.scenarios.solving import Lot, Solved
@@ -25,6 +26,11 @@ from ketasim.trials.harms.exposure import PEAKS, exposure
 from ketasim.trials.scoring import visit_starts
 from ketasim.trials.scoring.scales import SCALES
 from ketasim.trials.study.parts import RESPONSE_SHARE
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = lazy_module("scipy.special")
 
 __all__ = ["ITEMS", "Arm", "Hundred", "Share", "of_hundred"]
 
@@ -40,8 +46,8 @@ _HARMS: Final[Mapping[str, tuple[str, str]]] = {
 #: What is told, in this order.
 ITEMS: Final = ("response", "remission", *_HARMS)
 _SCALE: Final = SCALES["madrs"]
-#: Standard normal numbers of equal weight that stand for all frailties.
-_FRAILTIES: Final = ndtri((np.arange(400) + 0.5) / 400.0)
+#: Persons who stand for all frailties.
+_FRAILTIES: Final = 400
 _Z95: Final = 1.959964
 
 
@@ -152,8 +158,8 @@ def _chances(arm: Arm, horizon_h: float) -> dict[str, FloatArray]:
     entry = block.entry[kept]
     remission = math.nan if _SCALE.remission is None else _SCALE.remission
     found = {
-        "response": ndtr(((1.0 - RESPONSE_SHARE) * entry - score) / sd),
-        "remission": ndtr((remission - score) / sd),
+        "response": special.ndtr(((1.0 - RESPONSE_SHARE) * entry - score) / sd),
+        "remission": special.ndtr((remission - score) / sd),
     }
     return found | _harms(arm, horizon_h)
 
@@ -178,9 +184,15 @@ def _harms(arm: Arm, horizon_h: float) -> dict[str, FloatArray]:
         harm = load_harms()[event]
         exposed = np.where(active, exposure(harm.exposure, peaks), 0.0)
         hazard = harm.hazard(exposed, np.arange(1, len(visits) + 1)).sum(axis=1)
-        chance = -np.expm1(-hazard[:, None] * np.exp(harm.spread * _FRAILTIES)).mean(axis=1)
+        chance = -np.expm1(-hazard[:, None] * np.exp(harm.spread * _frailties())).mean(axis=1)
         found[name] = np.where((exposed > harm.threshold).any(axis=1), 1.0, chance)
     return found
+
+
+@cache
+def _frailties() -> FloatArray:
+    """Standard normal numbers of equal weight that stand for all frailties."""
+    return np.asarray(special.ndtri((np.arange(_FRAILTIES) + 0.5) / _FRAILTIES), dtype=np.float64)
 
 
 def _percent(chances: FloatArray) -> tuple[float, float, float]:

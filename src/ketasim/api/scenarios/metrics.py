@@ -90,6 +90,8 @@ class Measured:
         Scored MADRS.
     last_dose_h : float
         End of the last dose of the drug.
+    area : array of int
+        Places of the times between which areas are added up.
     """
 
     times_h: FloatArray
@@ -97,6 +99,7 @@ class Measured:
     scores: FloatArray
     control_scores: FloatArray
     last_dose_h: float
+    area: npt.NDArray[np.int64]
 
 
 def metric_values(measured: Measured) -> dict[str, FloatArray]:
@@ -113,9 +116,10 @@ def metric_values(measured: Measured) -> dict[str, FloatArray]:
         measured.values[:, until, PLACES[name]]
         for name in ("ketamine_venous", "nmda_block_mean", "cadss", "systolic_pressure")
     )
+    level = measured.values[:, measured.area, PLACES["ketamine_venous"]]
     found = {
         "cmax": ketamine.max(axis=1),
-        "auc": segment_areas(times[until], np.maximum(ketamine, 0.0), METHODS[0]).sum(axis=1),
+        "auc": segment_areas(times[measured.area], np.maximum(level, 0.0), METHODS[0]).sum(axis=1),
         "half_life": _half_lives(times[until], ketamine, measured.last_dose_h),
         "peak_block": 100.0 * block.max(axis=1),
         "peak_cadss": cadss.max(axis=1),

@@ -137,6 +137,8 @@ class ScenarioResult:
         The wiring.
     switched : mapping of str to float
         Switches that are not fully on.
+    examples : mapping of str to array, shape (people, columns), or None
+        Courses of some virtual people by row.
     """
 
     scenario_hash: str
@@ -156,6 +158,7 @@ class ScenarioResult:
     notes: tuple[str, ...]
     wiring: str
     switched: Mapping[str, float]
+    examples: Mapping[str, FloatArray] | None = None
 
     def metric(self, name: str) -> float | None:
         """Value of a metric by its id."""
@@ -163,6 +166,12 @@ class ScenarioResult:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data: what the page gets, every number finite and to five digits."""
+        found = self._plain()
+        if self.examples is not None:
+            found["examples"] = {name: values.tolist() for name, values in self.examples.items()}
+        return found
+
+    def _plain(self) -> dict[str, Any]:
         return {
             "scenario_hash": self.scenario_hash,
             "sentence": self.sentence,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ketasim.api.scenarios.axis import Axis, read_axis
-from ketasim.api.scenarios.bands import BANDS, BandKind, Spread, quantiles_of, spreads_of
+from ketasim.api.scenarios.bands import BANDS, BandKind, Spread, examples_of, quantiles_of, spreads_of
 from ketasim.api.scenarios.choices import controls
 from ketasim.api.scenarios.columns import column_extremes, five_digits
 from ketasim.api.scenarios.courses import Courses, Look, courses_of
@@ -23,6 +23,7 @@ from ketasim.api.scenarios.plans import Plan, dose_text, make_plan
 from ketasim.api.scenarios.result import ControlResult, Event, Peak, ScenarioResult, Series
 from ketasim.api.scenarios.rows import PLACES, chosen_rows, scenario_rows
 from ketasim.api.scenarios.rules import RuleState, rules_of
+from ketasim.api.scenarios.solving import Stop
 from ketasim.api.scenarios.words import scenario_sentence
 from ketasim.engine import DEFAULT_RTOL
 
@@ -37,6 +38,13 @@ _TYPICAL_SCORE: Final = (
     "The MADRS is the typical person's. Means of trial arms lie lower, with drug and control alike, since a "
     "few people hope for much."
 )
+#: What each whole number may be.
+_RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    "draws": (2, MOST_PERSONS),
+    "people": (0, MOST_PERSONS),
+    "examples": (0, 12),
+    "seed": (0, 2**31 - 1),
+}
 #: Rows of the control: mood and the harms.
 _CONTROL_ROWS: Final = ("madrs", "cadss", "systolic_pressure", "sedation")
 
@@ -70,6 +78,8 @@ def simulate_scenarios(
     seed: int = 1,
     rtol: float = DEFAULT_RTOL,
     reference: bool = False,
+    examples: int = 0,
+    stop: Stop | None = None,
 ) -> tuple[ScenarioResult, ...]:
     """Simulate scenarios side by side, each with its control.
 
@@ -95,6 +105,10 @@ def simulate_scenarios(
     reference : bool
         Whether the reference solver tries where the kernels fail for the typical person, however long
         that takes. Draws and people who fail are left out, and counted in a note.
+    examples : int
+        Of the virtual people, the first so many are shown one by one; at most 12.
+    stop : array of int, shape (1,), optional
+        Set to another number than 0 by another thread when nobody waits for the result any more.
 
     Returns
     -------
@@ -107,19 +121,21 @@ def simulate_scenarios(
         With every fault of the first scenario that has any; paths begin with ``scenarios.<place>``.
     SolverError
         If the equations cannot be solved for the typical person.
+    AbandonedError
+        If it was stopped.
     """
     line, rows = read_axis(axis), chosen_rows(variables)
-    _check(scenarios, bands, draws, people, seed)
+    _check(scenarios, bands, {"draws": draws, "people": people, "examples": examples, "seed": seed})
     plans = [_planned(place, scenario) for place, scenario in enumerate(scenarios)]
     zero_h = _zero(plans[0], line)
     looks = [Look(plan, line, zero_h) for plan in plans]
     lots = [(look, _typical(place, look)) for place, look in enumerate(looks)]
-    typical = courses_of(lots, rtol, reference=reference)
-    spreads = spreads_of(looks, bands, draws, people, seed)
-    return tuple(_result(own, spread, rows) for own, spread in zip(typical, spreads, strict=True))
+    typical = courses_of(lots, rtol, reference=reference, stop=stop)
+    spreads = spreads_of(looks, bands, draws, people, seed, examples=examples > 0, stop=stop)
+    return tuple(_result(own, spread, rows, examples) for own, spread in zip(typical, spreads, strict=True))
 
 
-def _check(scenarios: Sequence[Any], bands: str, draws: int, people: int, seed: int) -> None:
+def _check(scenarios: Sequence[Any], bands: str, numbers: Mapping[str, int]) -> None:
     """Refuse what cannot be meant."""
     if isinstance(scenarios, (str, Mapping)) or not 1 <= len(scenarios) <= MOST_SCENARIOS:
         allowed = f"a list of 1 to {MOST_SCENARIOS} scenarios"
@@ -127,11 +143,8 @@ def _check(scenarios: Sequence[Any], bands: str, draws: int, people: int, seed: 
         raise ScenarioError([Fault("scenarios", f"{shown} cannot be used; give {allowed}.", shown, allowed)])
     if bands not in BANDS:
         raise ScenarioError([unknown_choice("bands", "band", bands, BANDS)])
-    for name, value, low, high in (
-        ("draws", draws, 2, MOST_PERSONS),
-        ("people", people, 0, MOST_PERSONS),
-        ("seed", seed, 0, 2**31 - 1),
-    ):
+    for name, (low, high) in _RANGES.items():
+        value = numbers[name]
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             allowed = f"a whole number from {low} to {high}"
             raise ScenarioError([Fault(name, f"{value!r} cannot be used; give {allowed}.", value, allowed)])
@@ -164,7 +177,7 @@ def _zero(plan: Plan, axis: Axis) -> float:
     return float(visits[max(axis.dose, 1) - 1])
 
 
-def _result(own: Courses, spread: Spread, rows: Sequence[str]) -> ScenarioResult:
+def _result(own: Courses, spread: Spread, rows: Sequence[str], examples: int) -> ScenarioResult:
     look, plan = own.look, own.look.plan
     drug = _shown_courses(own, 0)
     hundred = _hundred(spread)
@@ -187,6 +200,7 @@ def _result(own: Courses, spread: Spread, rows: Sequence[str]) -> ScenarioResult
         notes=_notes(plan, spread),
         wiring=plan.scenario.mechanism.wiring,
         switched=plan.switches,
+        examples=examples_of(spread, rows, examples),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,15 +20,17 @@ from ketasim.api.scenarios.switching import SWITCHES
 from ketasim.dosing import Regimen
 from ketasim.engine import Batch, Solutions
 from ketasim.engine.records import Ending, no_tape
-from ketasim.errors import SolverError
+from ketasim.errors import AbandonedError, SolverError
 from ketasim.model.clamp import share_settings
 from ketasim.model.cohort import Cohort, Given, InputStep, prepare_stretch
 
-__all__ = ["Lot", "Solved", "solve_lots"]
+__all__ = ["Lot", "Solved", "Stop", "solve_lots"]
 
 FloatArray = npt.NDArray[np.float64]
+#: One number, which another thread sets when nobody waits for the result any more.
+Stop = npt.NDArray[np.int64]
 
-#: Persons a thread takes at once: a few registers full, so that threads end together.
+#: Persons a thread takes at once, at most: a few registers full, so that threads end together.
 _PART: Final = 32
 _MOST_THREADS: Final = 4
 
@@ -81,7 +84,9 @@ class Solved:
         return replace(self, values=self.values[chosen], kept=self.kept[chosen])
 
 
-def solve_lots(lots: Sequence[Lot], rtol: float, *, reference: bool = False) -> list[Solved]:
+def solve_lots(
+    lots: Sequence[Lot], rtol: float, *, reference: bool = False, stop: Stop | None = None
+) -> list[Solved]:
     """Solve several lots together.
 
     Parameters
@@ -93,11 +98,15 @@ def solve_lots(lots: Sequence[Lot], rtol: float, *, reference: bool = False) -> 
     reference : bool
         Whether the reference solver tries where the kernels fail. It can take minutes for one person,
         which nobody waits for unasked.
+    stop : array of int, shape (1,), optional
+        Not 0 when nobody waits for the result any more.
 
     Raises
     ------
     SolverError
         If nobody of a lot can be solved.
+    AbandonedError
+        If it was stopped.
     """
     model = simulator()
     cohort, given = _together(lots)
@@ -105,30 +114,40 @@ def solve_lots(lots: Sequence[Lot], rtol: float, *, reference: bool = False) -> 
     states = np.concatenate([lot.block.states for lot in lots])
     times = [lot.times_h for lot in lots for _ in range(len(lot.block))]
     batch = prepare_stretch(model, cohort, rows, states, given, times)
-    if reference:
-        solved = model.engine().solve(batch, model.chain.input_defaults(), rtol, OUTPUTS)
-        return list(_shared_out(lots, [solved]))
-    return list(_shared_out(lots, _marched(batch, rtol)))
+    flag = np.zeros(1, dtype=np.int64) if stop is None else stop
+    solved = _rescued(batch, rtol, flag) if reference else _marched(batch, rtol, flag)
+    if flag[0]:
+        raise AbandonedError("the simulation was stopped; nobody waited for it.")
+    return list(_shared_out(lots, solved))
 
 
-def _marched(batch: Batch, rtol: float) -> list[Solutions]:
+def _rescued(batch: Batch, rtol: float, stop: Stop) -> list[Solutions]:
+    """Solve with the reference solver where the kernels fail."""
+    engine, defaults = simulator().engine(), simulator().chain.input_defaults()
+    parts = _parts(batch, engine.lanes)
+    return [engine.solve(part, defaults, rtol, OUTPUTS, stop=stop) for part in parts]
+
+
+def _marched(batch: Batch, rtol: float, stop: Stop) -> list[Solutions]:
     """Solve by the kernels alone, in threads if there are many persons; who fails is told of."""
     engine, defaults = simulator().engine(), simulator().chain.input_defaults()
-    stop = np.zeros(1, dtype=np.int64)
 
     def march(part: Batch) -> Solutions:
         return engine.march(part, defaults, rtol, OUTPUTS, no_tape(), stop)
 
     if len(batch) <= engine.lanes:
         return [_told(march(batch))]
-    parts = [batch.part(slice(first, first + _PART)) for first in range(0, len(batch), _PART)]
-    # The first part alone, so that no two threads compile the observer.
-    first = march(parts[0])
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
-        try:
-            return [_told(solved) for solved in (first, *pool.map(march, parts[1:]))]
-        finally:
-            stop[0] = 1
+    threads = min(os.cpu_count() or 1, _MOST_THREADS)
+    registers = math.ceil(len(batch) / threads / engine.lanes)
+    parts = _parts(batch, min(_PART, registers * engine.lanes))
+    # Before there are threads, so that no two of them compile.
+    engine.load(OUTPUTS)
+    with ThreadPoolExecutor(threads) as pool:
+        return [_told(solved) for solved in pool.map(march, parts)]
+
+
+def _parts(batch: Batch, size: int) -> list[Batch]:
+    return [batch.part(slice(first, first + size)) for first in range(0, len(batch), size)]
 
 
 def _told(solutions: Solutions) -> Solutions:

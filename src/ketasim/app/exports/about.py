@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from ketasim.report.html import PURPOSE
+from ketasim.report.purpose import PURPOSE
 
 __all__ = ["Origin"]
 

@@ -9,8 +9,8 @@ from typing import Any
 from ketasim.app.exports.about import Origin
 from ketasim.app.exports.job_figures import job_figure
 from ketasim.app.exports.markup import page
-from ketasim.report.html import PURPOSE
 from ketasim.report.markup import bullets, inline_figure, paragraph, table
+from ketasim.report.purpose import PURPOSE
 from ketasim.report.words import number, time_text
 
 __all__ = ["job_page"]

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from ketasim.app.exports.about import Origin
 from ketasim.app.exports.markup import page
 from ketasim.app.exports.scenario_tables import LETTERS
-from ketasim.report.html import PURPOSE
 from ketasim.report.markup import bullets, details, inline_figure, paragraph, table
+from ketasim.report.purpose import PURPOSE
 from ketasim.report.words import number, signed
 
 __all__ = ["scenario_page"]

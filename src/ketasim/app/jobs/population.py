@@ -22,7 +22,7 @@ from ketasim.app.jobs.request import PopulationRequest
 from ketasim.app.jobs.runs import Pace, Reporter
 from ketasim.app.jobs.state import JobFolder
 from ketasim.dosing import parse_regimen
-from ketasim.report.html import PURPOSE
+from ketasim.report.purpose import PURPOSE
 from ketasim.report.words import number, time_text
 from ketasim.trials.analysis.estimate import Estimate
 from ketasim.trials.analysis.number_needed import number_needed
@@ -47,6 +47,9 @@ _LABELS = {
     "ketamine_venous": "Ketamine in plasma",
     "spine_density": "New synapses",
 }
+#: What rises and falls within hours. Later columns are wider than that and would show each dose at another
+#: moment, so that equal doses look unequal: it is told for the first day.
+_FAST, _DAY_H = ("cadss", "systolic_pressure", "ketamine_venous"), 24.0
 _QUANTILES = ("q05", "q25", "mid", "q75", "q95")
 _PHASE = "simulating people"
 
@@ -198,6 +201,7 @@ def people_result(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "courses": [_course(name, parts, weights) for name in parts[0]["series"]],
         "notes": [
             "The middle curve is that of the typical person.",
+            "Plasma, dissociation and blood pressure are shown for the first day.",
             "Quantiles are means of those of parts of 250 people.",
             "The rates are uncalibrated: they are as good as the spread between virtual people.",
         ],
@@ -258,8 +262,10 @@ def _needed(
 
 def _course(name: str, parts: Sequence[Mapping[str, Any]], weights: FloatArray) -> dict[str, Any]:
     series = [part["series"][name] for part in parts]
+    times = np.asarray(parts[0]["time_h"], dtype=np.float64)
+    shown = times <= _DAY_H if name in _FAST else np.ones(len(times), dtype=np.bool_)
     joined = {
-        key: np.average([own[key] for own in series], axis=0, weights=weights)
+        key: np.average([own[key] for own in series], axis=0, weights=weights)[shown]
         for key in _QUANTILES
         if key != "mid"
     }
@@ -267,8 +273,8 @@ def _course(name: str, parts: Sequence[Mapping[str, Any]], weights: FloatArray) 
         "row": name,
         "label": _LABELS[name],
         "unit": series[0]["unit"],
-        "time_h": parts[0]["time_h"],
+        "time_h": times[shown],
         # The middle of the band: the typical person, who stands for the middle one.
-        "q50": series[0]["mid"],
+        "q50": np.asarray(series[0]["mid"], dtype=np.float64)[shown],
         **joined,
     }

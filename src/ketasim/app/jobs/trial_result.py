@@ -17,7 +17,7 @@ from ketasim.app.jobs.numbers import plain_json, range_of
 from ketasim.app.jobs.rates import Rate, benefit_rates, harm_rates, listed_harms, needed, per_100
 from ketasim.app.jobs.staying import curves, staying_words
 from ketasim.app.jobs.tally import Tally
-from ketasim.report.html import PURPOSE
+from ketasim.report.purpose import PURPOSE
 from ketasim.report.words import SCALE_WORDS, number, unit_words
 from ketasim.trials.study.statistics import Z95
 

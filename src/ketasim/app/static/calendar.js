@@ -1,6 +1,6 @@
 /** The strip of days on which doses stand: add, remove and move them by pointer or by keys. */
 
-import { el, put, setText as say } from "./dom.js";
+import { el, put, setAttr, setText as say } from "./dom.js";
 import { button } from "./widgets.js";
 
 const DAY = 24;
@@ -66,10 +66,10 @@ function draw(s) {
     const text = dayText(day, list);
     cell.classList.toggle("has-dose", list.length > 0);
     cell.classList.toggle("target", Boolean(s.drag && s.drag.to === day && s.drag.moved));
-    cell.setAttribute("aria-pressed", String(list.length > 0));
-    cell.setAttribute("aria-label", text);
-    cell.title = text;
-    cell.tabIndex = day === s.focus ? 0 : -1;
+    setAttr(cell, "aria-pressed", String(list.length > 0));
+    setAttr(cell, "aria-label", text);
+    setAttr(cell, "title", text);
+    setAttr(cell, "tabindex", day === s.focus ? 0 : -1);
   });
   say(s.first, `day ${dayAt(s, 0)}`);
   say(s.last, `day ${dayAt(s, PAGE - 1)}`);

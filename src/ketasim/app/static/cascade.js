@@ -3,11 +3,9 @@
 import { COLUMNS } from "./axis.js";
 import { createHead } from "./clockhead.js";
 import { clear, el, setAttr, setText } from "./dom.js";
-import { createCard, createObservations, drawObservations, onRow } from "./observations.js";
 import { createRail } from "./rail.js";
+import { columnPixels } from "./curves.js";
 import { createRow } from "./row.js";
-import { createScrub } from "./scrub.js";
-import { createSlot } from "./slot.js";
 import { button } from "./widgets.js";
 
 const FLAG = "chain-time";
@@ -52,15 +50,15 @@ function layout(c) {
   const { app, parts } = c;
   const state = app.state();
   const opened = c.byId.get(state.open) ?? null;
+  // Measured before anything is changed, when it costs nothing; if a change moves it, the observer asks again.
+  const first = c.rows[0].nodes.plot.parentElement;
+  c.width = first.clientWidth;
+  c.left = first.getBoundingClientRect().left - c.parts.body.getBoundingClientRect().left;
   if (opened?.row.group === "more" && !state.more) app.store.set({ more: true });
   c.slot.sync(opened);
   parts.extra.hidden = !app.state().more;
   setText(parts.more, app.state().more ? "Fewer rows" : "More rows");
   setAttr(parts.more, "aria-expanded", String(app.state().more));
-  const first = c.rows[0].nodes.plot.parentElement;
-  c.width = first.clientWidth;
-  const box = parts.body.getBoundingClientRect();
-  c.left = first.getBoundingClientRect().left - box.left;
   const base = baseHeight(app.phone(), state.scenarios.length);
   const resized = shown(c).filter((each) => each.resize(c.width, each.heightOf(each === opened, base)));
   c.root.style.setProperty("--plot-left", `${c.left}px`);
@@ -77,29 +75,49 @@ function placeRail(c) {
       return [each.row.id, { x: at.left + at.width / 2 - box.left, y: at.top + at.height / 2 - box.top }];
     }),
   );
-  c.parts.rail.layout(points, lanesFor(c.app.phone()), c.parts.body.clientHeight);
+  c.height = c.parts.body.clientHeight;
+  c.parts.rail.layout(points, lanesFor(c.app.phone()), c.height);
+}
+
+/** Pixels of the columns: the same list as long as nothing moves them, so that curves which stay are not made anew. */
+function pixels(c, axis, time_h) {
+  if (!time_h) return [];
+  const key = [c.width, time_h[0], time_h.at(-1), time_h.length].join();
+  if (c.pixels?.key !== key || c.pixels.axis !== axis) {
+    c.pixels = { key, axis, xs: columnPixels(time_h, axis, c.width) };
+  }
+  return c.pixels.xs;
 }
 
 /** Draw what stands over all rows, and the curves of some of them. */
 function draw(c, rows = shown(c)) {
-  const { app } = c;
+  const { app, width } = c;
   const axis = app.axis();
   const { index, count } = app.dose();
   const results = app
     .ordered()
     .map((letter) => [letter, app.resultOf(letter)])
     .filter(([, result]) => result);
-  const view = { results, ghost: app.ghost(), axis, bands: app.shownBands(), dose: index, many: count > MOST_DOSES };
+  const view = {
+    results,
+    xs: pixels(c, axis, results[0]?.[1].time_h),
+    ghost: app.ghost(),
+    axis,
+    bands: app.shownBands(),
+    examples: app.state().examples,
+    dose: index,
+    many: count > MOST_DOSES,
+  };
   c.head.draw(
     axis,
-    c.width,
+    width,
     app.doses().map((dose) => ({ ...dose, clock: index })),
-    c.parts.body.clientHeight,
+    c.height,
   );
+  const place = { x: (time) => axis.x(time - axis.dose_h) * width, width, dose_h: axis.dose_h };
   for (const each of rows) {
     each.draw({ ...view, style: app.state().scales[each.row.id] ?? {} });
-    const x = (time) => axis.x(time - axis.dose_h) * c.width;
-    drawObservations(each.seen, seenOn(c, each.row.id), { x, y: each.y, width: c.width }, c.card);
+    c.observations.draw(each, place);
   }
   listSources(c);
   for (const each of c.rows) each.setSwitch(switchOf(c, each.row));
@@ -109,25 +127,10 @@ function draw(c, rows = shown(c)) {
 
 const switchOf = (c, row) => (row.switch ? (c.app.active()?.mechanism?.switches?.[row.switch] ?? 1) : 1);
 
-function seenOn(c, id) {
-  const { active, observations } = c.app.state();
-  if (!observations) return [];
-  const control = (time) => c.app.controlAt(active, id, time - c.app.axis().dose_h)?.value;
-  return c.observations
-    .of(id)
-    .map((item) => onRow(item, c.app.restOf(active, id), control))
-    .filter(Boolean);
-}
-
 /** Only on paper: where the published points come from. */
 function listSources(c) {
-  const list = shown(c)
-    .flatMap((each) => c.observations.of(each.row.id))
-    .map((item) => item.source ?? item.citation);
-  setText(
-    c.parts.sources,
-    list.length && c.app.state().observations ? `Sources of the points: ${[...new Set(list)].join("; ")}.` : "",
-  );
+  const list = c.observations.sources(shown(c).map((each) => each.row.id));
+  setText(c.parts.sources, list.length ? `Sources of the points: ${list.join("; ")}.` : "");
 }
 
 function markStale({ app, parts }) {
@@ -155,9 +158,7 @@ function point(c) {
 function near(c, id) {
   const axis = c.app.axis();
   const now = axis.column(c.app.tau(), COLUMNS);
-  const marks = [...(c.byId.get(id)?.seen.children ?? [])];
-  const node = marks.find((each) => axis.column(Number(each.dataset.time_h) - axis.dose_h, COLUMNS) === now);
-  c.card(node ? c.observations.of(id).find((item) => String(item.time_h) === node.dataset.time_h) : null, node);
+  if (id) c.observations.near(c.byId.get(id), (time) => axis.column(time - axis.dose_h, COLUMNS) === now);
 }
 
 /** One frame does what was asked for since the last: a layout draws the rows that it resized, a drawing all. */
@@ -189,7 +190,7 @@ function follow(c, later) {
   });
   store.watch(["axis", "scales", "bands", "active"], () => later("draw"));
   store.watch(["tau_h"], () => later("point"));
-  store.watch(["observations", "similar"], c.observations.refresh);
+  store.watch(["observations", "similar"], () => c.observations.refresh());
   app.on("results", () => {
     c.observations.refresh();
     later("draw");
@@ -199,7 +200,29 @@ function follow(c, later) {
   addEventListener("resize", () => later("layout"));
 }
 
-/** Mount the chain into `root`; gives what keys and tools need. */
+/** What stands for the published points until their module is there. */
+const NO_POINTS = { refresh() {}, draw() {}, near() {}, of: () => [], count: () => null, similar: () => 0, sources: () => [] };
+
+/** What is not seen at first: the pointer, what opens below a row, the published points. */
+async function complete(c, later) {
+  const { app, root } = c;
+  const [scrub, slot, points] = await Promise.all(["scrub", "slot", "observations"].map(app.load));
+  scrub?.createScrub(root, app, {
+    columns: COLUMNS,
+    area: () => ({ left: c.parts.body.getBoundingClientRect().left + c.left, width: c.width }),
+  });
+  if (slot) c.slot = slot.createSlot(app, COLUMNS);
+  if (points) {
+    c.observations = points.createObservations(app, c.parts.body, () => {
+      later("draw");
+      app.emit("observations");
+    });
+    c.observations.refresh();
+  }
+  later("layout");
+}
+
+/** Mount the chain into `root`; gives what keys and tools need. `complete` fetches what is not seen at first. */
 export function mount(root, app) {
   const actions = {
     open: (id) => app.store.set({ open: app.state().open === id ? null : id }, { history: true }),
@@ -207,22 +230,21 @@ export function mount(root, app) {
     fit: (id) => app.setScale(id, "fit"),
   };
   const rows = app.meta.rows.map((row) => createRow(row, actions, FLAG));
-  const c = { app, root, rows, byId: new Map(rows.map((each) => [each.row.id, each])), width: 0, left: 0 };
+  const c = { app, root, rows, byId: new Map(rows.map((each) => [each.row.id, each])), width: 0, left: 0, height: 0 };
   const later = scheduler(c);
   c.head = createHead({ widen: app.widen, shares: app.setShares }, FLAG);
   c.parts = frame(app, root, rows, c.head);
-  c.slot = createSlot(app, COLUMNS);
-  c.card = createCard(c.parts.body);
-  c.observations = createObservations(app, () => {
-    later("draw");
-    app.emit("observations");
-  });
+  c.slot = { sync() {} };
+  c.observations = NO_POINTS;
   follow(c, later);
-  createScrub(root, app, {
-    columns: COLUMNS,
-    area: () => ({ left: c.parts.body.getBoundingClientRect().left + c.left, width: c.width }),
-  });
   layout(c);
   draw(c);
-  return { rows: () => shown(c), near: (id) => near(c, id), observations: c.observations };
+  return {
+    rows: () => shown(c),
+    near: (id) => near(c, id),
+    complete: () => complete(c, later),
+    get observations() {
+      return c.observations;
+    },
+  };
 }

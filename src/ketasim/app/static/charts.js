@@ -183,21 +183,33 @@ export function dotsChart(items, arms) {
   };
 }
 
+/** The lines of the forest: all people, then each group by name with its levels below. */
+function forestLines(groups) {
+  const lines = [];
+  let last = "";
+  for (const g of groups) {
+    if (g.group && g.group !== last && g.level !== "all") lines.push({ head: g.group });
+    last = g.group;
+    lines.push({ g, all: g.level === "all" });
+  }
+  return lines;
+}
+
 /** Differences by group: a square and a range a line; left of zero is better. */
 export function forestChart(groups, format) {
   return (width) => {
-    const line = 26;
-    const left = Math.min(190, width * 0.36);
+    const line = 22;
+    const left = Math.min(150, width * 0.3);
     const right = Math.min(120, width * 0.32);
     const values = groups.flatMap((g) => [g.low, g.high, g.estimate]).filter(finite).concat(0);
     const x = scaleOf([Math.min(...values), Math.max(...values)], [left + 8, width - right - 8]);
-    const height = groups.length * line + 30;
-    const rows = groups.map((g, i) => {
+    const lines = forestLines(groups);
+    const height = lines.length * line + 30;
+    const rows = lines.map(({ head, g, all }, i) => {
       const y = 14 + i * line;
-      const all = g.level === "all";
-      const name = all ? "All" : `${g.group ? `${g.group}: ` : ""}${g.level}`;
+      if (head) return text(0, y + 4, shorten(head, width - right), { class: "muted" });
       const range = finite(g.low) ? ` (${format.number(g.low, 2)}, ${format.number(g.high, 2)})` : "";
-      return [text(0, y + 4, shorten(name, left), { class: all ? "strong" : "" }),
+      return [text(all ? 0 : 12, y + 4, all ? "All" : shorten(g.level, left - 12), { class: all ? "strong" : "" }),
         finite(g.low) && svg("line", { x1: x(g.low), x2: x(g.high), y1: y, y2: y, class: "forest" }),
         finite(g.estimate) && svg("rect", { x: x(g.estimate) - (all ? 5 : 4), y: y - (all ? 5 : 4), width: all ? 10 : 8,
           height: all ? 10 : 8, class: "forest-box" }),

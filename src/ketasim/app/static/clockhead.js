@@ -53,8 +53,7 @@ function doseMarks({ axis, width }, doses) {
   return marks.filter(Boolean);
 }
 
-function drawScale(state, doses) {
-  const { axis, width, scale } = state;
+function drawScale({ axis, width, scale, ticksAt }) {
   setAttr(scale, "width", width);
   const texts = ticks(axis, width).map((tick) =>
     svg(
@@ -68,7 +67,7 @@ function drawScale(state, doses) {
       tick.text,
     ),
   );
-  clear(scale).append(...texts, ...doseMarks(state, doses));
+  clear(ticksAt).append(...texts);
 }
 
 /** Handles stay the same elements while a seam is dragged, so that the pointer keeps hold of one. */
@@ -147,10 +146,14 @@ function drawGrid({ axis, width, grid }, height) {
   clear(grid).append(...shaded, ...lines);
 }
 
-function point({ axis, width, flag }, i, tau, dose) {
+function point({ axis, width, flag, widths }, i, tau, dose) {
   const x = axis.x(tau) * width;
-  setText(flag, timeLabel(tau));
-  const half = flag.offsetWidth / 2;
+  const label = timeLabel(tau);
+  setText(flag, label);
+  // Asking for its width forces a layout; digits are all as wide, so that labels of one pattern are too.
+  const shape = label.replace(/\d/g, "0");
+  const half = (widths.get(shape) ?? flag.offsetWidth) / 2;
+  if (half) widths.set(shape, 2 * half);
   flag.style.transform = `translateX(${Math.min(width - half, Math.max(half, x)) - half}px)`;
   setAttr(flag, "aria-valuenow", i);
   setAttr(flag, "aria-valuetext", timeWords(tau, dose));
@@ -161,6 +164,8 @@ export function createHead(actions, flagId) {
   const state = {
     actions,
     names: el("div", { class: "clock-names" }),
+    ticksAt: svg("g"),
+    marks: svg("g"),
     scale: svg("svg", { class: "clock-scale", "aria-hidden": "true", height: 52 }),
     handles: el("div", { class: "clock-seams" }),
     grid: svg("svg", { class: "grid", "aria-hidden": "true" }),
@@ -174,19 +179,29 @@ export function createHead(actions, flagId) {
       "aria-valuemin": "0",
       "aria-valuemax": "479",
     }),
+    widths: new Map(),
     axis: null,
     width: 0,
     seamKey: "",
   };
   const { names, scale, handles, flag, grid } = state;
+  scale.append(state.ticksAt, state.marks);
   const root = el("div", { class: "clock-head" }, el("div", { class: "clock-box" }, names, scale, handles, flag));
 
+  let before = {};
+  /** Only what has changed is made anew: while a dose is dragged that is its mark alone. */
   function draw(axis, width, doses, height) {
+    const moved = axis !== before.axis || width !== before.width;
+    const marks = doses.map(({ time_h, end_h, text, clock, other }) => [time_h, end_h, text, clock, other].join()).join();
     Object.assign(state, { axis, width });
-    drawNames(state);
-    drawScale(state, doses);
-    drawHandles(state);
-    drawGrid(state, height);
+    if (moved) {
+      drawNames(state);
+      drawScale(state);
+      drawHandles(state);
+    }
+    if (moved || marks !== before.marks) clear(state.marks).append(...doseMarks(state, doses));
+    if (moved || height !== before.height) drawGrid(state, height);
+    before = { axis, width, marks, height };
   }
 
   return { root, grid, draw, point: (i, tau, dose) => point(state, i, tau, dose) };

@@ -65,18 +65,38 @@ export function curvePath(series, xs, scale) {
   return held === null ? path : `${path}H${held}`;
 }
 
+/** One line through all columns, from the first or from the last; flat stretches cost two points. */
+function line(values, xs, scale, first, step) {
+  let path = "";
+  let last = null;
+  let held = null;
+  for (let i = first; i >= 0 && i < xs.length; i += step) {
+    const y = round(scale.y(values[i]));
+    if (y === last) held = xs[i];
+    else {
+      path += held === null ? `${path && "L"}${xs[i]} ${y}` : `H${held}L${xs[i]} ${y}`;
+      last = y;
+      held = null;
+    }
+  }
+  return held === null ? path : `${path}H${held}`;
+}
+
 /** Path of the region between two quantiles. */
 export function bandPath(low, high, xs, scale) {
-  if (!low || !high) return "";
-  const there = xs.map((x, i) => `${x} ${round(scale.y(high[i]))}`);
-  const back = xs.map((x, i) => `${x} ${round(scale.y(low[i]))}`).reverse();
-  return `M${there.join("L")}L${back.join("L")}Z`;
+  if (!low || !high || !xs.length) return "";
+  return `M${line(high, xs, scale, 0, 1)}L${line(low, xs, scale, xs.length - 1, -1)}Z`;
+}
+
+/** Plain lines through all columns, one for each list of values. */
+export function linesPath(lists, xs, scale) {
+  return lists.map((values) => `M${line(values, xs, scale, 0, 1)}`).join("");
 }
 
 /** Outline of a band: its two edges without the region between. */
 export function edgePath(low, high, xs, scale) {
-  if (!low || !high) return "";
-  return curvePath({ mid: low }, xs, scale) + curvePath({ mid: high }, xs, scale);
+  if (!low || !high || !xs.length) return "";
+  return linesPath([low, high], xs, scale);
 }
 
 /** Least and greatest value of several series over all columns. */

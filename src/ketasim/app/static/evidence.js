@@ -75,15 +75,20 @@ function claim(app, c) {
         `On the command line: ketasim claims ${c.id}`)));
 }
 
+const DIRECTIONS = { "-1": "falls", 0: "stays", 1: "rises" };
 const asText = (v, f) => (finite(v) ? f.number(v) : v === null || v === undefined ? "none" : words(v));
 
 /** A scoreboard row as its cells. */
 export function boardCells(r, f) {
-  const range = finite(r.low) && finite(r.high) ? ` (${f.range(r.low, r.high)})` : "";
+  const direction = r.statistic === "direction";
+  const text = (v) => (direction && DIRECTIONS[v]) || asText(v, f);
+  const wide = finite(r.low) && finite(r.high) && r.low !== r.high;
+  const range = !wide ? "" : direction ? ` (${text(r.low)} to ${text(r.high)})` : ` (${f.range(r.low, r.high)})`;
+  const what = [words(r.quantity), words(r.statistic || ""), r.unit];
   const when = finite(r.time_h) ? (r.time_h < 48 ? `${f.number(r.time_h)} h` : `day ${f.number(r.time_h / 24)}`) : "";
   const verdict = r.hit === null || r.hit === undefined ? "not scored" : r.hit ? "hit" : "miss";
-  return { study: r.study, what: [words(r.quantity), words(r.statistic || ""), r.unit].filter(Boolean).join(", "),
-    arm: r.arm ? words(r.arm) : "", when, observed: asText(r.observed, f), predicted: `${asText(r.predicted, f)}${range}`,
+  return { study: r.study, what: what.filter((part, i) => part && what.indexOf(part) === i).join(", "),
+    arm: r.arm ? words(r.arm) : "", when, observed: text(r.observed), predicted: `${text(r.predicted)}${range}`,
     z: finite(r.z) ? f.number(r.z, 2) : "", verdict, use: words(r.use || "") };
 }
 

@@ -6,6 +6,9 @@ import { keep, kept } from "./store.js";
 const SETTLE_MS = 400;
 const LAST = "ketasim.last";
 
+/** When the frame at hand is drawn: a browser takes its time over a new address, and nobody waits for it. */
+const idle = () => new Promise((done) => requestIdleCallback(done, { timeout: SETTLE_MS }));
+
 async function copyLink(app, notices) {
   const hash = await encode(app.state(), app.meta, app.figures());
   const address = location.origin + location.pathname + hash;
@@ -37,6 +40,7 @@ export function createHistory(app, notices) {
     const state = store.get();
     if (!state.scenarios.length) return;
     queue = queue.then(async () => {
+      await idle();
       const hash = await encode(state, app.meta);
       keep(LAST, hash);
       if (hash === location.hash) return;

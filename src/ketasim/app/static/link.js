@@ -6,7 +6,7 @@ export const SCHEMA = 1;
 export const LONG_LINK = 2000;
 const PREFIX = "#s=";
 const MOST_BYTES = 200_000;
-const KEPT = ["view", "active", "axis", "tau_h", "open", "more", "bands", "observations", "similar", "scales"];
+const KEPT = ["view", "active", "axis", "tau_h", "open", "more", "bands", "examples", "observations", "similar", "scales"];
 
 const CHOICES = {
   kind: ["clocks", "linear", "log"],
@@ -113,7 +113,11 @@ function sameKind(given, standard) {
 }
 
 async function through(stream, bytes, most = Infinity) {
-  const reader = new Blob([bytes]).stream().pipeThrough(stream).getReader();
+  const writer = stream.writable.getWriter();
+  // A fault shows where the stream is read.
+  writer.write(bytes).catch(() => {});
+  writer.close().catch(() => {});
+  const reader = stream.readable.getReader();
   const parts = [];
   let size = 0;
   for (;;) {
@@ -121,7 +125,7 @@ async function through(stream, bytes, most = Infinity) {
     if (done) break;
     size += value.length;
     if (size > most) {
-      reader.cancel();
+      reader.cancel().catch(() => {});
       throw new LinkError(
         "too_large",
         "This link unpacks to more than 200 kB, which no scenario needs. It is not opened.",
@@ -129,7 +133,9 @@ async function through(stream, bytes, most = Infinity) {
     }
     parts.push(value);
   }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
+  const whole = new Uint8Array(size);
+  for (const part of parts.reverse()) whole.set(part, (size -= part.length));
+  return whole;
 }
 
 const toText = (bytes) =>

@@ -4,7 +4,6 @@ import { createApp } from "./app.js";
 import { api, watchConnection } from "./api.js";
 import { el, put, setAttr, setText } from "./dom.js";
 import { createHistory, readLast, readLink } from "./history.js";
-import { bindKeys } from "./keys.js";
 import { createNotices, showLost, showProblem } from "./notices.js";
 import { createStore, initialState, keep, kept } from "./store.js";
 import { button } from "./widgets.js";
@@ -16,6 +15,9 @@ import { number } from "./format.js";
 const RETRY_MS = 2000;
 const SLOW_MS = 250;
 const SPOKEN_MS = 600;
+const FIRST_MS = 1000;
+/** A page in the background gets no frames. */
+const FRAMES_MS = 100;
 const VIEWS = [
   ["explore", "Explore"],
   ["trial", "Trial"],
@@ -166,11 +168,28 @@ function watchSummary() {
   app.on("play", show);
 }
 
-/** A module of the page, fetched when first needed; null after saying that it could not be had. */
+let styles = null;
+
+/** The styles of all that is not of the first picture; fetched once. */
+function dressed() {
+  styles ??= new Promise((done, refuse) => {
+    const failed = () => {
+      styles = null;
+      refuse(new Error("its styles could not be had"));
+    };
+    document.head.append(
+      el("link", { rel: "stylesheet", href: "/static/panels.css", on: { load: done, error: failed } }),
+    );
+  });
+  return styles;
+}
+
+/** A module of the page with its styles, fetched when first needed; null after saying that it could not be had. */
 app.load = async (name) => {
   try {
-    app.panels[name] ??= await import(`./${name}.js`);
-    return app.panels[name];
+    const [module] = await Promise.all([app.panels[name] ?? import(`./${name}.js`), dressed()]);
+    app.panels[name] = module;
+    return module;
   } catch (failure) {
     console.error(failure);
     notices.show(`part-${name}`, {
@@ -225,6 +244,17 @@ function firstScenario() {
   });
 }
 
+/** When the first curves are drawn, or it is known why they are not, or after a second at the latest. */
+async function firstAnswer() {
+  let offs = [];
+  await new Promise((done) => {
+    offs = ["results", "problem"].map((name) => app.on(name, done));
+    setTimeout(done, FIRST_MS);
+  });
+  offs.forEach((off) => off());
+  await Promise.race([new Promise(requestAnimationFrame), pause(FRAMES_MS)]);
+}
+
 /** The skip link moves the focus, not the address, which holds the state. */
 function watchSkip() {
   document.querySelector(".skip").addEventListener("click", (event) => {
@@ -232,6 +262,10 @@ function watchSkip() {
     store.set({ view: "explore", part: "chain" });
     $("chain").focus();
   });
+}
+
+async function bindKeys(chain) {
+  (await app.load("keys"))?.bindKeys($("chain"), app, chain);
 }
 
 async function start() {
@@ -256,16 +290,18 @@ async function start() {
   showProblem(app, notices, null);
   if (!store.get().scenarios.length) firstScenario();
   const chain = cascade.mount($("chain"), app);
+  const first = firstAnswer();
   app.session.ask();
   tools.mount($("tools"), app, chain);
-  bindKeys($("chain"), app, chain);
-  await Promise.all(VISIBLE.map(mountPanel));
   const showPanel = () => store.get().view !== "explore" && mountPanel(store.get().view);
   store.watch(["view"], showPanel);
   showPanel();
+  if (store.get().view === "explore") await first;
+  await Promise.all([...VISIBLE.map(mountPanel), chain.complete(), bindKeys(chain)]);
   watchSummary();
   compareVersions(linked?.made, linked?.figures);
   root.dataset.ready = "true";
+  requestIdleCallback(() => app.load("stage"));
 }
 
 start();

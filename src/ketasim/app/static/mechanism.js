@@ -33,7 +33,7 @@ export function mechanism(ctx) {
   };
   const root = section("Mechanism", wiring.root, note, el("div", { class: "switches" }, rows.map((r) => r.root)),
     changed, all);
-  return { root, sync };
+  return { root, reads: (scenario) => scenario.mechanism, sync };
 }
 
 function switchRow(ctx, s) {

@@ -51,6 +51,7 @@ export function showProblem(app, notices, problem) {
       kind: "fail",
       text: `${problem.title}. ${problem.detail}`.trim(),
       actions: [
+        ...(problem.code === "solver_failed" ? [["Try the reference solver", () => app.session.reference()]] : []),
         ["Try again", () => app.session.again()],
         ["Copy details", () => navigator.clipboard.writeText(details)],
       ],

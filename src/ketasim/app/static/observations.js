@@ -1,6 +1,6 @@
 // Published points on the curves: asked once per drug, route, dose and schedule; drawn hollow with their spread.
 
-import { clear, el, setAttr, svg } from "./dom.js";
+import { clear, el, put, setAttr, svg } from "./dom.js";
 import { number, range, timeWords, unitText } from "./format.js";
 
 const SETTLE_MS = 300;
@@ -43,54 +43,6 @@ export function matchOf(result, scenario, rows, similar) {
   if (scenario?.person?.weight) query.set("weight", scenario.person.weight);
   for (const row of rows) query.append("variable", row);
   return query.toString();
-}
-
-/** Observations of the active scenario, by row; asked when the scenario has come to rest. */
-export function createObservations(app, onChange) {
-  const cache = new Map();
-  let key = null;
-  let found = new Map();
-  let similar = 0;
-  let timer = null;
-
-  function refresh() {
-    clearTimeout(timer);
-    timer = setTimeout(load, SETTLE_MS);
-  }
-
-  async function load() {
-    const state = app.store.get();
-    if (app.isStale() && state.observations) return;
-    const result = app.resultOf(state.active);
-    const query = state.observations ? matchOf(result, app.active(), app.variables(), state.similar) : null;
-    if (query === key) return;
-    key = query;
-    if (query === null) {
-      take({ observations: [] });
-      return;
-    }
-    if (!cache.has(query))
-      cache.set(
-        query,
-        app.api.get(`/observations?${query}`).catch(() => cache.delete(query) && null),
-      );
-    const answer = await cache.get(query);
-    if (key === query) take(answer ?? { observations: [] });
-  }
-
-  function take(answer) {
-    found = new Map();
-    similar = answer.similar ?? 0;
-    for (const item of answer.observations) found.set(item.variable, [...(found.get(item.variable) ?? []), item]);
-    onChange();
-  }
-
-  return {
-    refresh,
-    of: (row) => found.get(row) ?? [],
-    count: () => [...found.values()].flat().length,
-    similar: () => similar,
-  };
 }
 
 /** An observation in the terms of the row: changes stand on the rest, differences on the control curve. */
@@ -145,29 +97,8 @@ export function words(item) {
   return lines.filter(Boolean);
 }
 
-/** Draw the observations of a row into its layer. */
-export function drawObservations(layer, list, place, show) {
-  clear(layer);
-  for (const item of list) {
-    const x = place.x(item.time_h);
-    if (x < 0 || x > place.width) continue;
-    const spread = item.on_row ?? item.spread ?? {};
-    const known = Number.isFinite(spread.low) && Number.isFinite(spread.high);
-    const node = mark(
-      item,
-      Number(x.toFixed(1)),
-      place.y(item.y ?? item.value),
-      known ? place.y(spread.low) : null,
-      known ? place.y(spread.high) : null,
-      show,
-    );
-    node.dataset.time_h = item.time_h;
-    layer.append(node);
-  }
-}
-
 /** The nearer look: a card beside the mark, which stays while it is pointed at. */
-export function createCard(root) {
+function createCard(root) {
   const card = el("div", { class: "near", role: "tooltip", hidden: true });
   root.append(card);
   let leaving = null;
@@ -193,5 +124,99 @@ export function createCard(root) {
     card.style.left = `${left}px`;
     setAttr(card, "data-shown", item.id ?? "1");
     card.style.top = `${at.bottom - box.top + 8}px`;
+  };
+}
+
+/** Points of one row in pixels, with the item of each. */
+function placed(app, list, row, place) {
+  const { active } = app.state();
+  const control = (time) => app.controlAt(active, row.row.id, time - place.dose_h)?.value;
+  const found = [];
+  for (const item of list) {
+    const x = place.x(item.time_h);
+    const on = x < 0 || x > place.width ? null : onRow(item, app.restOf(active, row.row.id), control);
+    if (!on) continue;
+    const spread = on.on_row ?? on.spread ?? {};
+    const known = Number.isFinite(spread.low) && Number.isFinite(spread.high);
+    const [low, high] = known ? [row.y(spread.low), row.y(spread.high)] : [null, null];
+    found.push({ item, at: [Number(x.toFixed(1)), row.y(on.y ?? on.value), low, high] });
+  }
+  return found;
+}
+
+/**
+ * Observations of the active scenario, by row; asked when the scenario has come to rest.
+ *
+ * `draw(row, place)` puts those of a row (as createRow makes it) into its layer, anew only if one of them has moved;
+ * `near(row, here)` shows the nearer look at the one whose time is `here`; `count` is null until there is an answer.
+ */
+export function createObservations(app, root, onChange) {
+  const cache = new Map();
+  const card = createCard(root);
+  let key = null;
+  let found = new Map();
+  let similar = 0;
+  let count = null;
+  let timer = null;
+
+  function refresh() {
+    clearTimeout(timer);
+    timer = setTimeout(load, SETTLE_MS);
+  }
+
+  async function load() {
+    const state = app.store.get();
+    if (app.isStale() && state.observations) return;
+    const result = app.resultOf(state.active);
+    const query = state.observations ? matchOf(result, app.active(), app.variables(), state.similar) : null;
+    if (query === key) return;
+    key = query;
+    if (query === null) {
+      take({ observations: [] });
+      return;
+    }
+    if (!cache.has(query))
+      cache.set(
+        query,
+        app.api.get(`/observations?${query}`).catch(() => cache.delete(query) && null),
+      );
+    const answer = await cache.get(query);
+    if (key === query) take(answer ?? { observations: [] });
+  }
+
+  function take(answer) {
+    found = new Map();
+    similar = answer.similar ?? 0;
+    count = answer.observations.length;
+    for (const item of answer.observations) found.set(item.variable, [...(found.get(item.variable) ?? []), item]);
+    onChange();
+  }
+
+  const of = (id) => (app.state().observations ? (found.get(id) ?? []) : []);
+
+  function draw(row, place) {
+    const list = placed(app, of(row.row.id), row, place);
+    const drawn = list.map(({ at }) => at.join()).join(";");
+    if (row.seen.drawn === drawn && list.every(({ item }, i) => row.seen.children[i].item === item)) return;
+    row.seen.drawn = drawn;
+    put(
+      row.seen,
+      list.map(({ item, at }) => Object.assign(mark(item, ...at, card), { item })),
+    );
+  }
+
+  function near(row, here) {
+    const node = [...row.seen.children].find(({ item }) => here(item.time_h));
+    card(node?.item ?? null, node);
+  }
+
+  return {
+    refresh,
+    of,
+    draw,
+    near,
+    count: () => count,
+    similar: () => similar,
+    sources: (rows) => [...new Set(rows.flatMap((id) => of(id)).map((item) => item.source ?? item.citation))],
   };
 }

@@ -43,7 +43,7 @@ export function person(ctx) {
     setText(text, personText(scenario.person || {}, fields));
     setters.forEach((s) => s(scenario.person || now().person || {}));
   };
-  return { root: section("Person", kind.root, pop.root, popNote, summary, form), sync };
+  return { root: section("Person", kind.root, pop.root, popNote, summary, form), reads: (s) => [s.person, s.population], sync };
 }
 
 function personField(f, give) {

@@ -34,6 +34,8 @@ export function edgesOf(rows, trunk) {
 }
 
 const DOT = 7;
+/** Finer differences in strength than this cannot be seen. */
+const STEPS = 50;
 
 function elbow(from, to, x, end) {
   const turn = to.y > from.y ? 7 : -7;
@@ -112,13 +114,16 @@ export function createRail(rows) {
 
   function update(strength, off) {
     for (const part of parts) {
-      const power = strength(part.from);
+      const power = Math.round(strength(part.from) * STEPS) / STEPS;
+      const broken = off.has(part.from);
+      if (power === part.power && broken === part.broken) continue;
+      Object.assign(part, { power, broken });
       part.line.style.strokeWidth = (1 + 3 * power).toFixed(2);
       part.line.style.opacity = part.tip.style.opacity = (
         (0.3 + 0.7 * power) *
         (part.lane === "harm" ? 0.5 : 1)
       ).toFixed(2);
-      part.line.classList.toggle("broken", off.has(part.from));
+      part.line.classList.toggle("broken", broken);
     }
   }
 

@@ -73,6 +73,17 @@ export function largestChanges(now, before, rows, count = 3) {
   return found.filter((x) => x && x.size > 0.005).sort((a, b) => b.size - a.size).slice(0, count);
 }
 
+/** `draw` of what `read` gives, only when that is not the same as before: most moves of a slider leave most of it. */
+function whenNew(read, draw) {
+  let before = null;
+  return () => {
+    const now = read();
+    const key = JSON.stringify(now);
+    if (key !== before) draw(now);
+    before = key;
+  };
+}
+
 export function mount(root, app) {
   const parts = [head(app), switched(app), hundred(app), rules(app), notes(app)];
   put(root, parts.map((p) => p.root));
@@ -246,13 +257,17 @@ function hundred(app) {
   const line = el("p", {});
   const root = el("section", { class: "panel" }, title, who, rows, line);
   let kept = null;
-  const toEvidence = button("uncalibrated, see the scoreboard", () => app.store.set({ view: "evidence" }, { history: true }), { class: "btn link" });
-  const draw = () => {
+  /** The counts of this scenario, or its last ones until it is counted again. */
+  const read = () => {
     const letter = app.store.get().active;
     const result = app.resultOf(letter);
     const fresh = result && result.per_100;
     if (fresh) kept = { letter, per: fresh, nnt: result.nnt || fresh.nnt };
     else if (kept && kept.letter !== letter) kept = null;
+    return { kept, result: Boolean(result), fresh: Boolean(fresh), name: controlName(result) };
+  };
+  const toEvidence = button("uncalibrated, see the scoreboard", () => app.store.set({ view: "evidence" }, { history: true }), { class: "btn link" });
+  const draw = ({ result, fresh, name }) => {
     const per = kept && kept.per;
     put(title, "Of 100 such people", el("span", { class: "muted light" },
       per ? ` by day ${Math.round(per.horizon_h / 24)}` : ""));
@@ -262,7 +277,6 @@ function hundred(app) {
       setText(line, "");
       return;
     }
-    const name = controlName(result);
     put(who, fresh ? [`${per.people} virtual ${per.who || "people"}`, per.calibrated === false ? ["; ", toEvidence] : "", "."]
       : "For the scenario before; counting again…");
     const group = (kind, head) => {
@@ -275,7 +289,7 @@ function hundred(app) {
         svg("circle", { cx: 5, cy: 5, r: 3.4, class: "dot-control" })), name));
     setText(line, rateSentence(per, kept.nnt, name || "no control", app.format));
   };
-  return { root, draw };
+  return { root, draw: whenNew(read, draw) };
 }
 
 /** A count of 100 people: whole from 10 on, one decimal below. */
@@ -318,9 +332,9 @@ function rules(app) {
   const title = el("h2", {});
   const list = el("ul", { class: "rules" });
   const root = el("section", { class: "panel" }, title, list);
-  const draw = () => {
-    const result = app.resultOf(app.store.get().active);
-    const all = ((result && result.rules) || []).filter((r) => ORDER[r.state] !== undefined);
+  const read = () => app.resultOf(app.store.get().active)?.rules ?? null;
+  const draw = (given) => {
+    const all = (given || []).filter((r) => ORDER[r.state] !== undefined);
     const counts = ["pass", "warn", "fail"].map((s) => countOf(all, s));
     put(title, "Supervision rules", el("span", { class: "muted light" }, all.length
       ? ` ${counts[0]} pass, ${counts[1]} warn, ${counts[2]} fail` : ""));
@@ -338,9 +352,9 @@ function rules(app) {
     put(list, open.map((r) => el("li", { class: r.state }, mark(r.state), el("p", {},
       el("b", {}, `${WORD[r.state]}: ${r.title || r.id}. `), ruleText(r, app), " ", source(r, app)))),
     group("unknown", "cannot be judged"), group("pass", "pass"),
-    result && !all.length && el("li", {}, el("p", { class: "muted" }, "No rule speaks about this regimen.")));
+    given && !all.length && el("li", {}, el("p", { class: "muted" }, "No rule speaks about this regimen.")));
   };
-  return { root, draw };
+  return { root, draw: whenNew(read, draw) };
 }
 
 function ruleText(r, app) {
@@ -359,9 +373,6 @@ function notes(app) {
   const list = el("ul", { class: "plain muted" });
   const root = el("section", { class: "panel" }, el("p", { class: "muted" },
     app.meta.disclaimer || "For research and teaching. Not for treating a person."), list);
-  const draw = () => {
-    const result = app.resultOf(app.store.get().active);
-    put(list, ((result && result.notes) || []).map((n) => el("li", {}, n)));
-  };
-  return { root, draw };
+  const read = () => app.resultOf(app.store.get().active)?.notes ?? [];
+  return { root, draw: whenNew(read, (all) => put(list, all.map((n) => el("li", {}, n)))) };
 }

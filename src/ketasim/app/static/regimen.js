@@ -80,7 +80,7 @@ function draw(r, answer, state) {
   r.warnings.hidden = !r.warnings.childElementCount;
   r.form.sync(answer);
   r.calendar.set(answer.events, Math.ceil((state.axis.end_h || 0) / 24));
-  r.list.set(answer.events);
+  if (r.details.open) r.list.set(answer.events);
   r.details.hidden = !answer.events.length;
 }
 
@@ -111,6 +111,7 @@ export function regimen(ctx) {
   r.calendar = mountCalendar(days, { onChange: giveDays, fresh: () => ({ time_h: 0, ...r.form.fresh() }) });
   r.list = doseList({ onChange: giveDays });
   r.details = el("details", {}, el("summary", {}, "Doses as a list"), r.list.root);
+  r.details.addEventListener("toggle", () => r.details.open && r.shown && r.list.set(r.shown.events));
   r.area.addEventListener("input", () => {
     clearTimeout(r.timer);
     r.timer = setTimeout(() => typed(r), TYPING_MS);
@@ -122,5 +123,5 @@ export function regimen(ctx) {
     if (body) r.asker.ask(body).then((answer) => accept(r, answer, { text: body.text }));
   });
   const root = el("div", {}, section(null, r.box.root, r.sentence, r.warnings), section("Dose", r.form.root, days, r.details));
-  return { root, sync: (scenario, state) => sync(r, scenario, state) };
+  return { root, reads: (scenario, state) => [scenario.regimen, state.axis.end_h], sync: (scenario, state) => sync(r, scenario, state) };
 }

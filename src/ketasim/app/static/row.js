@@ -1,6 +1,6 @@
 // One row of the chain: rail entry, curve and range. Built once; afterwards only path data and texts change.
 
-import { bandPath, columnPixels, createScale, curvePath, describe, edgePath, extent, fitted } from "./curves.js";
+import { bandPath, createScale, curvePath, describe, edgePath, extent, fitted, linesPath } from "./curves.js";
 import { el, setAttr, setText, svg, uid } from "./dom.js";
 import { number, timeLabel, timeWords, unitText } from "./format.js";
 import { LETTERS } from "./store.js";
@@ -26,6 +26,7 @@ function layers(row) {
     wide: path("band wide", { fill: stroke }),
     narrow: path("band narrow", { fill: stroke }),
     outline: path("band-edge", { stroke }),
+    examples: path("example", { stroke }),
     ghost: path("ghost", { stroke }),
     control: path("control"),
     B: path("curve pin"),
@@ -80,12 +81,12 @@ function elements(row, actions, timeId) {
     sentence,
     ...Object.values(parts),
   );
-  const high = el("span");
-  const low = el("span");
+  const [high, kind, low] = [el("span"), el("span"), el("span")];
   const range = el(
     "button",
     { type: "button", class: "row-range", tabindex: "-1", on: { click: () => actions.fit(row.id) } },
     high,
+    kind,
     low,
   );
   const root = el(
@@ -96,7 +97,7 @@ function elements(row, actions, timeId) {
     el("div", { class: "plot-box" }, plot),
     range,
   );
-  return { root, dot, open, name, value, pins, plot, parts, sentence, range, high, low };
+  return { root, dot, open, name, value, pins, plot, parts, sentence, range, high, kind, low };
 }
 
 /** A value of less than a two-thousandth of the row's range is told as 0, unless a log scale can show it. */
@@ -122,12 +123,17 @@ function draw(state, view) {
     .map(([letter, result]) => ({ letter, result, series: result.series[row.id] }));
   const reach = extent(state.drawn.map((each) => each.series));
   const [low, high] = view.style.fit && reach ? fitted(reach, row.zero) : row.range;
-  state.scale = createScale({ low, high, height: size.height, log: view.style.log });
+  const scale = [low, high, size.height, Boolean(view.style.log)];
+  if (scale.join() !== state.scaled) state.scale = createScale({ low, high, height: size.height, log: view.style.log });
+  state.scaled = scale.join();
   drawRange(state, [low, high], reach, view.style);
   const first = state.drawn[0];
-  const xs = first ? columnPixels(first.result.time_h, view.axis, size.width) : [];
+  const xs = first ? view.xs : [];
   drawCurves(state, xs, view);
   drawBands(state, first?.series, xs, view.bands);
+  const people = view.examples && first?.result.examples?.[row.id];
+  if (people) setPath(state, nodes.parts.examples, linesPath, people, xs, state.scale);
+  else setPath(state, nodes.parts.examples, nothing);
   drawControl(state, first?.result.control, xs);
   drawGround(state, first?.result);
   const when = (time) => timeWords(time - view.axis.dose_h, view.dose);
@@ -139,31 +145,50 @@ function draw(state, view) {
   );
 }
 
-function drawCurves({ row, nodes: { parts }, scale, drawn }, xs, view) {
+const nothing = () => "";
+
+/** Make a path anew only if something of what it is made from is another: the curves of a pin stay as they are. */
+function setPath({ made }, node, ...from) {
+  const before = made.get(node);
+  if (before && before.length === from.length && from.every((each, i) => each === before[i])) return;
+  made.set(node, from);
+  const [make, ...given] = from;
+  setAttr(node, "d", make(...given));
+}
+
+function drawCurves(state, xs, view) {
+  const { row, scale, drawn } = state;
+  const { parts } = state.nodes;
   LETTERS.forEach((slot, i) => {
     const each = drawn[i];
     const many = view.many ? "envelope " : "";
-    if (each) setAttr(parts[slot], "class", `${many}curve ${i ? "pin " : ""}stroke-${each.letter}`);
-    const path =
-      each && (many ? bandPath(each.series.lo, each.series.hi, xs, scale) : curvePath(each.series, xs, scale));
-    setAttr(parts[slot], "d", path ?? "");
+    if (!each) return setPath(state, parts[slot], nothing);
+    setAttr(parts[slot], "class", `${many}curve ${i ? "pin " : ""}stroke-${each.letter}`);
+    return many
+      ? setPath(state, parts[slot], bandPath, each.series.lo, each.series.hi, xs, scale)
+      : setPath(state, parts[slot], curvePath, each.series, xs, scale);
   });
   const ghost = view.ghost?.series[row.id];
-  setAttr(parts.ghost, "d", ghost && xs.length ? curvePath(ghost, xs, scale) : "");
+  if (ghost && xs.length) setPath(state, parts.ghost, curvePath, ghost, xs, scale);
+  else setPath(state, parts.ghost, nothing);
 }
 
-function drawBands({ nodes: { parts }, scale }, series, xs, bands) {
+function drawBands(state, series, xs, bands) {
+  const { parts } = state.nodes;
   const shown = series && bands !== "none";
   const both = shown && bands === "both" && series.people_q05;
-  const of = (name) => series?.[both ? `people_${name}` : name];
-  setAttr(parts.wide, "d", shown ? bandPath(of("q05"), of("q95"), xs, scale) : "");
-  setAttr(parts.narrow, "d", shown ? bandPath(of("q25"), of("q75"), xs, scale) : "");
-  setAttr(parts.outline, "d", both ? edgePath(series.q05, series.q95, xs, scale) : "");
+  const of = (name) => (shown ? series[both ? `people_${name}` : name] : null);
+  setPath(state, parts.wide, bandPath, of("q05"), of("q95"), xs, state.scale);
+  setPath(state, parts.narrow, bandPath, of("q25"), of("q75"), xs, state.scale);
+  setPath(state, parts.outline, edgePath, both && series.q05, both && series.q95, xs, state.scale);
 }
 
-function drawControl({ row, nodes: { parts }, scale, size }, control, xs) {
+function drawControl(state, control, xs) {
+  const { row, scale, size } = state;
+  const { parts } = state.nodes;
   const series = control?.series?.[row.id];
-  setAttr(parts.control, "d", series ? curvePath(series, xs, scale) : "");
+  if (series) setPath(state, parts.control, curvePath, series, xs, scale);
+  else setPath(state, parts.control, nothing);
   setText(parts.controlWord, series && row.id === MOOD ? control.name : "");
   if (!series) return;
   setAttr(parts.controlWord, "x", size.width - 6);
@@ -189,7 +214,8 @@ function drawRange({ row, nodes, scale }, [low, high], reach, style) {
   const over = reach && !style.fit && reach[1] > high + slack;
   const under = reach && !style.fit && reach[0] < low - slack;
   setText(nodes.high, over ? `\u2191${number(reach[1], 2)}` : number(high));
-  setText(nodes.low, (under ? `\u2193${number(reach[0], 2)}` : number(scale.low, 2)) + (style.log ? " log" : ""));
+  setText(nodes.kind, style.log ? "log" : "");
+  setText(nodes.low, under ? `\u2193${number(reach[0], 2)}` : number(scale.low, 2));
   nodes.range.classList.toggle("off-scale", Boolean(over || under));
   const beyond = over || under ? ` The curve reaches ${number(over ? reach[1] : reach[0])}.` : "";
   setAttr(
@@ -250,11 +276,13 @@ function asTable(state, times) {
 
 /**
  * A row and what can be told to it. `actions`: {open(id), toggle(id), fit(id)}; `timeId` is the id of the element
- * that says the time at the cursor. `draw` takes {results: [[letter, result]], ghost, axis, style: {log, fit},
- * bands, dose, many}; `strength(i)` is the distance from rest at column i as a share of the range, 0 to 1.
+ * that says the time at the cursor. `draw` takes {results: [[letter, result]], xs (pixels
+ * of their columns), ghost, axis, style: {log, fit}, bands, examples (whether people
+ * are shown), dose, many}; `strength(i)` is the distance from rest at column i as a share of the range, 0 to 1.
  */
 export function createRow(row, actions, timeId) {
-  const state = { row, nodes: elements(row, actions, timeId), scale: null, size: { width: 0, height: 0 }, drawn: [] };
+  const state = { row, nodes: elements(row, actions, timeId), scale: null, scaled: "",
+    size: { width: 0, height: 0 }, drawn: [], made: new Map() };
   return {
     row,
     nodes: state.nodes,

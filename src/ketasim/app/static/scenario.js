@@ -13,16 +13,20 @@ export function mount(root, app) {
   const ctx = { app, change, now: () => activeScenario(store.get()), problems: new Map(), told: new Set() };
   const parts = [startFrom(ctx), regimen(ctx), person(ctx), mechanism(ctx), setting(ctx)];
   put(root, parts.map((p) => p.root));
-  let last = null;
-  let lastActive = null;
+  let active = null;
+  const seen = new Map();
+  /** Each part is told of what it shows when that has changed: a dragged dose leaves the person alone. */
   const sync = () => {
     const state = store.get();
     const scenario = activeScenario(state);
-    if (scenario === last && state.active === lastActive && state.axis === ctx.axis) return;
-    last = scenario;
-    lastActive = state.active;
-    ctx.axis = state.axis;
-    for (const part of parts) part.sync(scenario, state);
+    if (state.active !== active) seen.clear();
+    active = state.active;
+    for (const part of parts) {
+      const key = JSON.stringify(part.reads(scenario, state)) ?? "";
+      if (seen.get(part) === key) continue;
+      seen.set(part, key);
+      part.sync(scenario, state);
+    }
   };
   const offStore = store.subscribe(sync);
   app.on("problem", () => showProblems(ctx));
@@ -65,7 +69,7 @@ function startFrom(ctx) {
     setText(note, match ? match.note || "" : "");
     note.hidden = !note.textContent;
   };
-  return { root: section(null, box.root, note), sync };
+  return { root: section(null, box.root, note), reads: (scenario) => scenario, sync };
 }
 
 function setting(ctx) {
@@ -99,5 +103,5 @@ function setting(ctx) {
     ticks.forEach((t) => { t.input.checked = taken.has(t.id); });
     if (taken.size) fold.open = true;
   };
-  return { root: section("Setting", boxes.map((b) => b.box.root), fold), sync };
+  return { root: section("Setting", boxes.map((b) => b.box.root), fold), reads: ({ setting: s }) => s, sync };
 }

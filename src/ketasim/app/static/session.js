@@ -7,8 +7,13 @@ import { copy } from "./store.js";
 
 const QUIET_MS = 150;
 export const DRAWS = 64;
+/** Draws of the bands that come first. */
+const COARSE = 16;
 export const PEOPLE = 200;
-const CACHED = 16;
+/** Virtual people whose own curves can be shown. */
+export const EXAMPLES = 12;
+const CACHED = 32;
+const MOST_ASKED = 4;
 const GHOST = "ghost";
 const TAIL_H = 72;
 
@@ -70,17 +75,22 @@ export function errorsOf(problem, letter, prefix = "") {
     .filter((error) => error.path.startsWith(prefix));
 }
 
+/** The axis on show: the same object as long as nothing of it changes. */
 function axisOf(held) {
   const { app, results } = held;
-  const state = app.state();
-  const times = doseTimes(results.get(state.active));
-  const dose_h = times[Math.min(state.axis.dose, Math.max(1, times.length)) - 1] ?? 0;
+  const { active, axis: state } = app.state();
+  const result = results.get(active);
   const clock = app.clockShown();
-  const data = axisData(state.axis, dose_h, times[times.length - 1] ?? 0, clock);
-  const kind = clock === null ? state.axis.kind : "clocks";
+  const { drawn } = held;
+  if (drawn && drawn.state === state && drawn.result === result && drawn.clock === clock) return drawn.axis;
+  const times = doseTimes(result);
+  const dose_h = startOf(result, state.dose);
+  const data = axisData(state, dose_h, times[times.length - 1] ?? 0, clock);
+  const kind = clock === null ? state.kind : "clocks";
   const key = `${canonical(data)}${dose_h}${kind}`;
-  if (held.drawn?.key !== key) held.drawn = { key, axis: createAxis({ ...data, dose_h, kind }) };
-  return held.drawn.axis;
+  const axis = drawn?.key === key ? drawn.axis : createAxis({ ...data, dose_h, kind });
+  held.drawn = { state, result, clock, key, axis };
+  return axis;
 }
 
 function axisRequest(held) {
@@ -88,83 +98,131 @@ function axisRequest(held) {
   return { dose: held.app.state().axis.dose, knots_h: knots, shares, columns: COLUMNS };
 }
 
-/** A request for curves; with `people` only for counts of people. The ghost rides along where there is room. */
-function jobFor(held, bands, people = false) {
-  const list = inOrder(held.app.state()).map(({ letter, scenario }) => ({ letter, scenario }));
-  const whole = bands === "none" && !people ? unswitched(list[0]?.scenario) : null;
-  if (whole && list.length < 4) list.push({ letter: GHOST, scenario: whole });
-  const body = {
-    scenarios: list.map(({ scenario }) => scenario),
+/**
+ * What is to be on show, each scenario with the key under which its answer is kept: the active one first, the
+ * ghost last. `key` names the whole; `how` is the rest of the request.
+ */
+function wish(held, { bands = "none", draws = DRAWS, people = false, examples = false } = {}) {
+  let list = inOrder(held.app.state()).map(({ letter, scenario }) => ({ letter, scenario }));
+  if (examples) list = list.slice(0, 1);
+  const whole = bands === "none" && !people && !examples ? unswitched(list[0]?.scenario) : null;
+  if (whole) list.push({ letter: GHOST, scenario: whole });
+  const how = {
     axis: axisRequest(held),
     variables: people ? ["madrs"] : held.app.variables(),
     bands,
-    ...(bands === "none" ? {} : { draws: DRAWS }),
+    ...(bands === "none" ? {} : { draws }),
     ...(people ? { people: PEOPLE } : {}),
+    ...(examples ? { people: EXAMPLES, examples: EXAMPLES } : {}),
   };
-  return { letters: list.map(({ letter }) => letter), body, people, key: canonical(body) };
+  const rest = canonical(how);
+  for (const each of list) each.key = canonical(each.scenario) + rest;
+  return { list, how, people, examples, key: list.map(({ key }) => key).join() };
 }
 
-function remember(cache, key, answer) {
+/** Keep the answer for one scenario, as the last that was used; the one that was not used for longest goes. */
+function remember({ cache }, key, result) {
   cache.delete(key);
-  cache.set(key, answer);
+  cache.set(key, result);
   if (cache.size > CACHED) cache.delete(cache.keys().next().value);
 }
 
+/** Time of the dose at which the clock starts, by the result of the scenario that carries it. */
+const startOf = (result, dose) => {
+  const times = doseTimes(result);
+  return times[Math.min(dose, Math.max(1, times.length)) - 1] ?? 0;
+};
+
+/** What of a wish no earlier answer holds for the clock of its first scenario, each once. */
+function open({ cache, starts }, { list, how }) {
+  const first = cache.get(list[0].key);
+  const start = first && startOf(first, how.axis.dose);
+  const left = list.filter(({ key }) => !cache.has(key) || (first && starts.get(cache.get(key)) !== start));
+  return left.filter(({ key }, i) => left.findIndex((each) => each.key === key) === i);
+}
+
+/** Ask for what is open, after the active scenario, whose doses carry the clock; nothing is asked for twice. */
 function send(held, job) {
-  const known = held.cache.get(job.key);
-  if (known) reply(held, known, job);
-  else held.lane.send(job);
+  const left = open(held, job);
+  if (!left.length) {
+    reply(held, job);
+    return;
+  }
+  const first = job.list[0];
+  const asked = (left.includes(first) ? left : [first, ...left]).slice(0, MOST_ASKED);
+  const body = { scenarios: asked.map(({ scenario }) => scenario), ...job.how };
+  if (held.reference === held.wanted) body.reference = true;
+  held.lane.send({ ...job, asked, body });
 }
 
 function ask(held) {
   if (!held.app.state().scenarios.length || !held.app.meta) return;
-  const job = jobFor(held, "none");
+  const job = wish(held);
   if (job.key === held.wanted) return;
   held.wanted = job.key;
   clearTimeout(held.quiet);
   send(held, job);
 }
 
-/** The ghost alone, where four scenarios left no room for it; null when it is there or nothing is switched off. */
-function ghostJob(held) {
-  const whole = unswitched(held.app.active());
-  if (!whole || held.results.has(GHOST)) return null;
-  const body = { scenarios: [whole], axis: axisRequest(held), variables: held.app.variables(), bands: "none" };
-  return { letters: [GHOST], body, key: canonical(body), ghost: true };
+/** What is still to come: a ghost that found no room, coarse bands, bands, example people, counts of people. */
+function slower(held) {
+  const { bands, examples } = held.app.state();
+  const plain = wish(held);
+  const ghost = plain.list.find(({ letter }) => letter === GHOST);
+  if (ghost && !held.results.has(GHOST)) return { ...plain, key: `${plain.key}, ghost`, ghost: true };
+  const { shown } = held;
+  if (bands !== "none" && (shown.bands !== bands || shown.draws < DRAWS)) {
+    const full = wish(held, { bands });
+    return shown.bands === bands || !open(held, full).length ? full : wish(held, { bands, draws: COARSE });
+  }
+  if (examples && !shown.examples) return wish(held, { examples });
+  return shown.people ? null : wish(held, { people: true });
 }
 
-function slowerJob(held) {
-  const { bands } = held.app.state();
-  const ghost = ghostJob(held);
-  if (ghost) return ghost;
-  const people = bands === "none" || held.shown.bands === bands;
-  return people && held.shown.people ? null : jobFor(held, people ? "none" : bands, people);
-}
-
-/** What takes longer, once it is quiet: a ghost that had no room, then the bands, then the people. */
+/** What takes longer, once it is quiet. */
 function askMore(held, delay) {
   clearTimeout(held.quiet);
   held.quiet = setTimeout(() => {
     if (held.shown?.key !== held.wanted) return;
-    const job = slowerJob(held);
+    const job = slower(held);
     if (job) send(held, { ...job, base: held.wanted, patient: true });
   }, delay);
 }
 
-function reply(held, answer, job) {
-  const { results } = held;
-  remember(held.cache, job.key, answer);
-  if (job.patient && job.base !== held.wanted) return;
-  if (!job.patient && job.key !== held.wanted && held.shown?.key === held.wanted) return;
-  held.problem = null;
-  if (job.people)
-    job.letters.forEach((letter, i) => results.set(letter, withPeople(results.get(letter), answer.results[i])));
+function show(held, job) {
+  const { cache, results } = held;
+  for (const { key } of job.list) if (cache.has(key)) remember(held, key, cache.get(key));
+  const found = job.list.map(({ letter, key }) => [letter, cache.get(key)]).filter(([, result]) => result);
+  const add = (letter, more) => results.set(letter, more(results.get(letter)));
+  if (job.people) for (const [letter, result] of found) add(letter, (before) => withPeople(before, result));
+  else if (job.examples) add(found[0][0], (before) => ({ ...before, examples: found[0][1].examples }));
   else {
     if (!job.patient) results.clear();
-    job.letters.forEach((letter, i) => results.set(letter, answer.results[i]));
-    if (!job.ghost) held.shown = { key: job.base ?? job.key, bands: job.body.bands, people: false };
+    for (const [letter, result] of found) results.set(letter, result);
   }
-  held.shown.people ||= Boolean(job.people || answer.results[0]?.per_100);
+  if (!job.people && !job.ghost && !job.examples) {
+    const { bands, draws = 0 } = job.how;
+    const counted = Boolean(found[0]?.[1].per_100);
+    held.shown = { key: job.base ?? job.key, bands, draws, people: counted, examples: false };
+  }
+  held.shown.people ||= job.people;
+  held.shown.examples ||= job.examples;
+}
+
+function reply(held, job, answer = null) {
+  answer?.results.forEach((result, i) => {
+    held.starts.set(result, startOf(answer.results[0], job.how.axis.dose));
+    remember(held, job.asked[i].key, result);
+  });
+  if (job.patient && job.base !== held.wanted) return;
+  if (!job.patient && job.key !== held.wanted && held.shown?.key === held.wanted) return;
+  // The dose at which the clock starts has moved with the first scenario: the others are asked for its times.
+  if (open(held, job).some(({ letter }) => letter !== GHOST)) {
+    send(held, job);
+    return;
+  }
+  held.problem = null;
+  show(held, job);
   held.emit("problem", null);
   held.emit("results", { bands: held.shown.bands });
   if (!job.patient && job.key === held.wanted) ask(held);
@@ -177,18 +235,20 @@ export function createSession(app, emit) {
     app,
     emit,
     cache: new Map(),
+    starts: new WeakMap(),
     results: new Map(),
     shown: null,
     problem: null,
     wanted: "",
+    reference: null,
     drawn: null,
     quiet: null,
     released: false,
   };
   held.lane = createLane("/simulate", {
-    onReply: (answer, job) => reply(held, answer, job),
+    onReply: (answer, job) => reply(held, job, answer),
     onProblem(failure, job) {
-      held.problem = { failure, letters: job.letters };
+      held.problem = { failure, job, letters: job.asked.map(({ letter }) => letter) };
       emit("problem", failure);
     },
     onState: (state) => emit("traffic", { busy: state === "flying" }),
@@ -198,8 +258,8 @@ export function createSession(app, emit) {
     ask(held);
     if (held.released) askMore(held, 0);
   });
-  app.store.watch(["bands"], ({ bands }) => {
-    if (bands === "none") emit("results", { bands });
+  app.store.watch(["bands", "examples"], ({ bands }) => {
+    emit("results", { bands });
     askMore(held, 0);
   });
   return {
@@ -209,6 +269,11 @@ export function createSession(app, emit) {
     again() {
       held.wanted = "";
       ask(held);
+    },
+    /** Ask anew for what has failed, and for what follows it, with the slow solver that gives up less often. */
+    reference() {
+      held.reference = held.wanted;
+      send(held, held.problem.job);
     },
     get: (letter) => held.results.get(letter),
     ghost: () => held.results.get(GHOST),

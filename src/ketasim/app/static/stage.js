@@ -11,6 +11,8 @@ const TAGS = new Set(["math", "mrow", "mi", "mo", "mn", "mtext", "mfrac", "msup"
 const ATTRIBUTES = new Set(["display", "mathvariant", "stretchy", "fence", "separator", "width", "linethickness",
   "columnalign", "displaystyle", "scriptlevel", "form", "lspace", "rspace"]);
 const FIRST = 6;
+const AT_ONCE = 4;
+const FEW_NAMES = 12;
 
 /** MathML from text, rebuilt element by element from a list of allowed names; null if it is not MathML. */
 export function mathFrom(text) {
@@ -70,21 +72,37 @@ export function mount(slot, app, rowId) {
   };
 }
 
-function equation(app, stage, row) {
-  const list = (stage.equations || []).map((e) => {
+/** Equations in a box that scrolls. Some stages have hundreds of terms: each is built when it comes near. */
+function equations(stage, row) {
+  const box = el("div", { class: "equations", tabindex: 0, role: "region", "aria-label": `Equations of ${row.name}` });
+  const build = (node, e) => {
     const math = e.mathml && mathFrom(e.mathml);
     if (math) math.setAttribute("display", "block");
+    node.append(math || el("code", {}, e.text || e.latex || ""));
+  };
+  const list = (stage.equations || []).map((e) => {
     const label = e.label || words(e.name || "");
-    return el("div", { class: "equation" }, label && el("p", { class: "muted" }, label), math || el("code", {}, e.text || e.latex || ""));
+    return { e, node: el("div", { class: "equation" }, label && el("p", { class: "muted" }, label)) };
   });
+  const later = new Map(list.slice(AT_ONCE).map(({ e, node }) => [node, e]));
+  const watch = new IntersectionObserver((seen) => seen.filter((one) => one.isIntersecting).forEach(({ target }) => {
+    watch.unobserve(target);
+    build(target, later.get(target));
+  }), { root: box, rootMargin: "200px" });
+  list.slice(0, AT_ONCE).forEach(({ e, node }) => build(node, e));
+  for (const node of later.keys()) watch.observe(node);
+  return put(box, list.length ? list.map(({ node }) => node) : el("p", { class: "muted" }, "This stage has no equation of its own."));
+}
+
+function equation(app, stage, row) {
   const names = (items) => (items || []).map((x) => (typeof x === "string" ? words(x) : x.name || words(x.id))).join(", ");
   const flow = [["States", stage.states], ["Reads", stage.reads], ["Provides", stage.provides]]
     .filter(([, v]) => v && v.length);
   return el("section", { class: "maths" }, el("h3", {}, "Equation"),
-    el("div", { class: "equations", tabindex: 0, role: "region", "aria-label": `Equations of ${row.name}` },
-      list.length ? list : el("p", { class: "muted" }, "This stage has no equation of its own.")),
-    el("dl", { class: "flow" }, flow.map(([k, v]) => [el("dt", {}, k), el("dd", {}, names(v))])),
-    el("p", { class: "row-end" }, list.length ? button("Copy LaTeX", () => copyLatex(app, stage), { class: "btn quiet" }) : ""));
+    equations(stage, row),
+    el("dl", { class: "flow" }, flow.map(([k, v]) => [el("dt", {}, k), el("dd", {}, v.length > FEW_NAMES
+      ? folded(`${v.length} quantities`, () => el("p", {}, names(v))) : names(v))])),
+    el("p", { class: "row-end" }, (stage.equations || []).length ? button("Copy LaTeX", () => copyLatex(app, stage), { class: "btn quiet" }) : ""));
 }
 
 async function copyLatex(app, stage) {
@@ -99,19 +117,25 @@ async function copyLatex(app, stage) {
 
 const edit = (app, path, value) => app.edit((scenario) => withValue(scenario, ["mechanism", ...path], value));
 
+/** The first parameters; the others are made when they are asked for. */
 function parameters(app, stage) {
   const all = stage.parameters || [];
-  const rows = all.map((p) => parameter(app, p));
-  const extra = rows.slice(FIRST);
-  extra.forEach((r) => { r.root.hidden = true; });
-  const more = button(`Show ${extra.length} more`, () => {
-    const folded = extra[0].root.hidden;
-    extra.forEach((r) => { r.root.hidden = !folded; });
-    setText(more, folded ? "Show fewer" : `Show ${extra.length} more`);
+  const rows = all.slice(0, FIRST).map((p) => parameter(app, p));
+  const grid = el("div", { class: "param-grid" }, rows.map((r) => r.root));
+  const rest = all.length - rows.length;
+  let extra = null;
+  const more = button(`Show ${rest} more`, () => {
+    if (extra) extra.forEach((r) => { r.root.hidden = !r.root.hidden; });
+    else {
+      extra = all.slice(FIRST).map((p) => parameter(app, p));
+      rows.push(...extra);
+      extra.forEach((r) => r.sync());
+      grid.append(...extra.map((r) => r.root));
+    }
+    setText(more, extra[0].root.hidden ? `Show ${rest} more` : "Show fewer");
   }, { class: "btn quiet" });
-  const root = el("section", { class: "params" }, el("h3", {}, "Parameters"), all.length
-    ? el("div", { class: "param-grid" }, rows.map((r) => r.root)) : el("p", { class: "muted" }, "None of its own."),
-  extra.length ? more : "");
+  const root = el("section", { class: "params" }, el("h3", {}, "Parameters"),
+    all.length ? grid : el("p", { class: "muted" }, "None of its own."), rest ? more : "");
   return { root, sync: () => rows.forEach((r) => r.sync()) };
 }
 
@@ -162,7 +186,7 @@ function evidence(app, stage, row) {
   const held = countText(seen.held_out);
   const lists = [["Used to set the numbers", seen.used], ["Held out", seen.held_out]]
     .filter(([, v]) => Array.isArray(v) && v.length)
-    .map(([title, list]) => el("details", {}, el("summary", {}, `${title}, ${list.length}`), observationTable(app, title, list)));
+    .map(([title, list]) => folded(`${title}, ${list.length}`, () => observationTable(app, title, list)));
   const disputes = (stage.disputes || []).map((d) => el("p", {}, typeof d === "string" ? d : d.text || d.summary, " ",
     [].concat(d.citations || d.citation || []).map((c, i) => [i ? ", " : "", citeLink(app, c)])));
   const options = (stage.options || []).map((o) => {
@@ -184,6 +208,13 @@ function evidence(app, stage, row) {
     button("Open in Evidence", () => app.store.set({ view: "evidence",
       evidence: { ...app.store.get().evidence, query: row.id } }, { history: true }), { class: "btn quiet" }));
   return { root, sync: () => options.forEach((o) => o.sync()) };
+}
+
+/** What is made only when it is unfolded. */
+function folded(title, make) {
+  const root = el("details", {}, el("summary", {}, title));
+  root.addEventListener("toggle", () => root.append(make()), { once: true });
+  return root;
 }
 
 function observationTable(app, title, list) {

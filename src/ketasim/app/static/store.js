@@ -48,6 +48,7 @@ export function initialState() {
     open: null,
     more: false,
     bands: "knowledge",
+    examples: false,
     observations: true,
     similar: false,
     scales: {},

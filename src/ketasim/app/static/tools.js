@@ -2,6 +2,7 @@
 
 import { CLOCKS, HALF_YEAR_H } from "./axis.js";
 import { el, put, setAttr, setText } from "./dom.js";
+import { EXAMPLES } from "./session.js";
 import { button } from "./widgets.js";
 
 const AXES = [
@@ -65,15 +66,18 @@ function controls(root, app) {
     axis: choice("Axis", AXES, (kind) => app.setAxis({ kind })),
     end: choice("Until", ENDS, (value) => app.setAxis({ end_h: Number(value) })),
     bands: choice("Bands", BANDS, keep("bands")),
+    people: tick(keep("examples")),
     seen: tick(keep("observations")),
     similar: tick(keep("similar")),
     play: button("Play", () => app.play(), { class: "btn quiet play" }),
     tabs: el("div", { class: "clock-tabs", role: "group", "aria-label": "Clock" }),
   };
   made.bands.select.title = "Inner band: 50 % of the draws or people. Outer band: 90 %.";
+  setText(made.people.text, "Example people");
+  made.people.root.title = `Curves of ${EXAMPLES} virtual people like this one.`;
   setText(made.similar.text, "similar studies");
   const drawer = button("Scenario", () => app.store.set({ part: "scenario" }), { class: "btn quiet drawer-button" });
-  const folded = [made.axis, made.end, made.bands, made.seen, made.similar].map((each) => each.root);
+  const folded = [made.axis, made.end, made.bands, made.people, made.seen, made.similar].map((each) => each.root);
   put(root, drawer, made.start.root, display, el("div", { class: "display" }, folded), made.play, made.tabs);
   return made;
 }
@@ -102,7 +106,7 @@ function drawTabs(tabs, app, axis, now) {
 
 /** Mount the bar; `chain` is what the cascade gave. */
 export function mount(root, app, chain) {
-  const { start, axis, end, bands, seen, similar, play, tabs } = controls(root, app);
+  const { start, axis, end, bands, people, seen, similar, play, tabs } = controls(root, app);
 
   function draw() {
     const state = app.state();
@@ -113,6 +117,7 @@ export function mount(root, app, chain) {
     axis.select.value = state.axis.kind;
     setEnd(end.select, state.axis.end_h);
     bands.select.value = state.bands;
+    people.box.checked = state.examples;
     seen.box.checked = state.observations;
     similar.box.checked = state.similar;
     similar.root.hidden = !state.observations || !(state.similar || chain.observations.similar());
@@ -121,7 +126,7 @@ export function mount(root, app, chain) {
     drawTabs(tabs, app, state.axis, app.clockShown());
   }
 
-  app.store.watch(["axis", "bands", "observations", "similar", "active"], draw);
+  app.store.watch(["axis", "bands", "examples", "observations", "similar", "active"], draw);
   for (const name of ["results", "observations"]) app.on(name, draw);
   app.on("play", (playing) => setText(play, playing ? "Stop" : "Play"));
   draw();

@@ -49,7 +49,7 @@ export function mount(root, app) {
     const jobs = await kept.load();
     const newest = [...jobs].sort((a, b) => (a.created < b.created ? 1 : -1));
     const job = newest.find((j) => ALIVE.has(j.state)) || newest.find((j) => j.has_result);
-    if (job) run.attach(job.job);
+    if (job && run.idle()) run.attach(job.job);
   };
   app.store.subscribe((now, before) => {
     if (["view", "scenarios", "trial"].some((key) => now[key] !== before[key])) show();
@@ -66,15 +66,35 @@ function drawState(r, job) {
   r.bar.setAttribute("aria-label", r.words.textContent);
   r.stop.disabled = job.state === "stopping";
   setText(r.note, noteText(job));
+  offer(r);
 }
 
-function drawResult(r, result) {
-  const id = r.id;
-  put(r.body, resultNodes(r.app, result), !result.preliminary && el("p", { class: "row-end" }, button("Export this run", async () =>
-    (await import("./exporting.js")).open(r.app, { job: id, name: result.name }))));
+/** A run is exported when it has ended and its own last result is on show. */
+const offer = (r) => { r.after.hidden = !r.last || !r.job || ALIVE.has(r.job.state); };
+
+function drawResult(r, id, result) {
+  if (r.id !== id) return;
+  r.last = result.preliminary ? null : result;
+  r.body.dataset.job = id;
+  put(r.body, resultNodes(r.app, result));
+  offer(r);
 }
+
+/** Take away what another run has left, at once: a result on show is always that of the run which is named. */
+function blank(r, ...nodes) {
+  r.close();
+  clearTimeout(r.timer);
+  Object.assign(r, { id: null, job: null, last: null });
+  r.line.hidden = r.after.hidden = true;
+  setText(r.note, "");
+  delete r.body.dataset.job;
+  put(r.body, ...nodes);
+}
+
+const says = (text) => el("p", { class: "muted" }, text);
 
 async function attach(r, id) {
+  if (r.id !== id) blank(r, says("Opening the run…"));
   r.close();
   clearTimeout(r.timer);
   r.id = id;
@@ -82,11 +102,32 @@ async function attach(r, id) {
     const job = await r.app.api.get(`/jobs/${id}`);
     if (r.id !== id) return;
     drawState(r, job);
-    if (job.has_result && !ALIVE.has(job.state)) drawResult(r, await r.app.api.get(`/jobs/${id}/result`));
-    else if (!job.has_result) put(r.body, el("p", { class: "muted" }, ALIVE.has(job.state) ? SOON : ""));
-    if (ALIVE.has(job.state)) listen(r, id);
+    if (ALIVE.has(job.state)) {
+      if (r.body.dataset.job !== id) put(r.body, says(SOON));
+      listen(r, id);
+    } else if (job.has_result) drawResult(r, id, await r.app.api.get(`/jobs/${id}/result`));
+    else put(r.body);
   } catch (problem) {
-    setText(r.note, problemText(problem));
+    if (r.id === id) setText(r.note, problemText(problem));
+  }
+}
+
+/** Ask for a run. What was on show goes away before the answer comes, and comes back if the run is refused. */
+async function start(r, request) {
+  const before = r.id;
+  blank(r, says("Asking for the run…"));
+  r.asking = true;
+  try {
+    const { job } = await r.app.api.post("/jobs", request);
+    r.changed();
+    await attach(r, job);
+    if (r.app.phone()) r.root.scrollIntoView();
+  } catch (problem) {
+    if (before) attach(r, before);
+    else put(r.body, r.empty);
+    throw problem;
+  } finally {
+    r.asking = false;
   }
 }
 
@@ -100,7 +141,7 @@ function listen(r, id) {
   r.close = r.app.api.events(`/jobs/${id}/events`, {
     state: here((data) => drawState(r, { ...r.job, ...data })),
     progress: here((progress) => drawState(r, { ...r.job, state: r.job.state === "queued" ? "running" : r.job.state, progress })),
-    partial: here((result) => drawResult(r, result)),
+    partial: here((result) => drawResult(r, id, result)),
     done: here(async () => {
       await end();
       r.app.announce("The run is finished");
@@ -121,30 +162,22 @@ async function stopAndKeep(r) {
 }
 
 function runner(app) {
-  const empty = el("div", { class: "empty" }, el("h2", {}, "No run yet"), el("p", { class: "muted" }, "Arms are the scenarios on " +
+  const empty = el("div", { class: "empty" }, el("h2", {}, "No run yet"), says("Arms are the scenarios on " +
     `show in Explore: pin a second one to compare two drugs. Press Run. ${SOON} A run goes on if you reload this page.`));
-  const r = { app, id: null, job: null, timer: 0, close() {}, changed() {}, words: el("span", {}), bar: el("progress", { max: 1, value: 0 }),
-    note: el("p", { class: "muted", role: "status" }), body: el("div", {}, empty) };
+  const r = { app, empty, id: null, job: null, last: null, asking: false, timer: 0, close() {}, changed() {}, words: el("span", {}),
+    bar: el("progress", { max: 1, value: 0 }), note: el("p", { class: "muted", role: "status" }),
+    body: el("div", { class: "run-body" }, empty) };
   r.stop = button("Stop and keep", () => stopAndKeep(r));
   r.line = el("div", { class: "progress-line", hidden: true }, r.words, r.bar, r.stop);
-  const root = el("div", { class: "trial-result" }, r.line, r.note, r.body);
+  r.after = el("p", { class: "row-end", hidden: true },
+    button("Export this run", () => app.open("exporting", { job: r.id, name: r.last.name })));
+  r.root = el("div", { class: "trial-result" }, r.line, r.note, r.body, r.after);
   return {
-    root,
+    root: r.root,
     attach: (id) => attach(r, id),
-    async start(request) {
-      const { job } = await app.api.post("/jobs", request);
-      r.changed();
-      await attach(r, job);
-      if (app.phone()) root.scrollIntoView();
-    },
-    forget(id) {
-      if (r.id !== id) return;
-      r.close();
-      r.id = null;
-      r.line.hidden = true;
-      setText(r.note, "");
-      put(r.body, empty);
-    },
+    idle: () => r.id === null && !r.asking,
+    start: (request) => start(r, request),
+    forget: (id) => r.id === id && blank(r, empty),
     onChange: (act) => { r.changed = act; },
   };
 }

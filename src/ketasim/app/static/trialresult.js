@@ -97,7 +97,7 @@ const missing = (title, why) => el("section", { class: "card" }, el("h3", {}, ti
 function harmsTable(result, f) {
   const rows = (result.harms || []).flatMap((h) => h.arms.map((a) => [h.label, nameOf(result, a.arm),
     f.number(a.per_100, 2), spanText(a.low, a.high, f, 2), finite(a.difference) ? f.signed(a.difference, 2) : "",
-    finite(a.nnh) ? f.number(a.nnh, 2) : ""]));
+    finite(a.nnh) && a.nnh > 0 ? f.number(a.nnh, 2) : ""]));
   return rows.length ? section("Harms", table("Harms of 100 people, with the number treated for one more",
     ["Harm", "Arm", "Of 100", "Range", "More than control", "Treated for one more"], rows)) : null;
 }

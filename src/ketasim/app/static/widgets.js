@@ -36,8 +36,11 @@ export const asChoice = (c) => {
 /** A select with a label; `choices` are texts or {id, name}. */
 export function choose(label, choices, onChange) {
   const control = el("select");
+  let listed = "";
   const set = (value, list) => {
-    if (list) put(control, list.map(asChoice).map((c) => el("option", { value: c.id }, c.name)));
+    const key = list ? JSON.stringify(list) : listed;
+    if (key !== listed) put(control, list.map(asChoice).map((c) => el("option", { value: c.id }, c.name)));
+    listed = key;
     if (value !== undefined && value !== null && control.value !== value) control.value = value;
   };
   set(null, choices || []);

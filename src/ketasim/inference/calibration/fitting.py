@@ -155,7 +155,7 @@ def calibrate(
     seeds: Sequence[int] = SEEDS,
     workers: int = 1,
     starts: int = 96,
-    last_steps: int = 5,
+    last_steps: int = 8,
     progress: Progress = lambda *_: None,
 ) -> Calibration:
     """Fit the free parameters to the targets, from many starts, by each seed.
@@ -194,21 +194,21 @@ def calibrate(
     if trials:
         free = tuple(dict.fromkeys((*biology, *(names or FREE))))
         with misses_of(base, free, workers=workers) as misses:
-            fits = {
-                seed: _polished(misses, prior, found, last_steps, progress) for seed, found in fits.items()
-            }
+            start = np.array([_start_of(misses.prior, prior, found) for found in fits.values()])
+            polished = gauss_newton(misses, start, last_steps, progress, "polishing against trials")
+            fits = dict(zip(fits, polished, strict=True))
             prior, blocks = misses.prior, misses.blocks
     best = min(fits.values(), key=lambda found: found.cost)
     return Calibration(prior, fits, _reached(blocks, best))
 
 
-def _polished(misses: Misses, before: Prior, found: Fit, steps: int, progress: Progress) -> Fit:
-    """Go on from a fit with fewer free parameters; the others start where the tables stand."""
-    start = misses.prior.here()
-    places = {name: place for place, name in enumerate(misses.prior.names)}
+def _start_of(prior: Prior, before: Prior, found: Fit) -> FloatArray:
+    """Where a fit with fewer free parameters ended; the others start where the tables stand."""
+    start = prior.here()
+    places = {name: place for place, name in enumerate(prior.names)}
     for name, value in zip(before.names, found.z, strict=True):
         start[places[name]] = value
-    return gauss_newton(misses, start[None], steps, progress, "polishing against trials")[0]
+    return start
 
 
 def _reached(blocks: Sequence[Block], found: Fit) -> tuple[Reached, ...]:
@@ -250,7 +250,8 @@ def ensemble_around(
     base = load_parameters() if parameters is None else parameters
     with misses_of(base, names, trials=trials, workers=workers) as misses:
         z = misses.prior.inside(misses.prior.here())
-        ((residuals, slopes),) = jacobian(misses, z[None])
+        ((_, slopes),) = jacobian(misses, z[None])
+        (residuals,) = misses.finely(z[None])
         progress("slopes", 1, 1)
         here = Fit(z, float(costs(residuals[None], z[None])[0]), residuals, slopes, 0)
         found = draw_ensemble(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +25,8 @@ Progress = Callable[[str, int, int], None]
 _STEEPEST = 1e3
 #: Damping that is tried at each step, all at once.
 _DAMPING = (0.0, 0.1, 0.5, 2.0, 8.0, 50.0)
+#: Shares of a step that are tried, one after another, until many people are better off too.
+_SHARES = (1.0, 0.5, 0.25)
 #: Starts from the prior lie within so many SDs.
 _SPAN = 1.5
 #: Relative gain of a step below which the search has arrived.
@@ -49,6 +51,9 @@ class Block(Protocol):
     def residuals(self, z: FloatArray) -> FloatArray:
         """Misses in SDs, shape (sets, targets); NaN rows where the model has no solution."""
 
+    def finely(self, z: FloatArray) -> FloatArray | None:
+        """The same with less chance in it, at a price; None where there is no chance."""
+
 
 @dataclass(frozen=True, eq=False)
 class Misses:
@@ -71,13 +76,18 @@ class Misses:
         """Residuals at rows of standardised values, shape (sets, targets)."""
         return np.concatenate([self.of_block(number, z) for number in range(len(self.blocks))], axis=1)
 
-    def of_block(self, number: int, z: FloatArray) -> FloatArray:
-        """The same of one block."""
+    def of_block(self, number: int, z: FloatArray, *, fine: bool = False) -> FloatArray:
+        """The same of one block; by few people, or finely."""
         if self.pool is None or len(z) == 1:
-            return self.blocks[number].residuals(z)
+            return _residuals(self.blocks[number], z, fine)
         pieces = [piece for piece in np.array_split(np.arange(len(z)), self.parts) if len(piece)]
-        found = self.pool.map(_residuals, [number] * len(pieces), [z[piece] for piece in pieces])
-        return np.concatenate(list(found))
+        calls = ([number] * len(pieces), [z[piece] for piece in pieces], [fine] * len(pieces))
+        return np.concatenate(list(self.pool.map(_of_kept, *calls)))
+
+    def finely(self, z: FloatArray) -> FloatArray:
+        """Residuals with as little chance in them as there can be, shape (sets, targets)."""
+        blocks = range(len(self.blocks))
+        return np.concatenate([self.of_block(number, z, fine=True) for number in blocks], axis=1)
 
     def cost(self, z: FloatArray) -> FloatArray:
         """Half the sum of squares, prior included, of each row; infinite where there is no solution."""
@@ -92,8 +102,13 @@ def keep(misses: Misses) -> None:
     _here[:] = [misses]
 
 
-def _residuals(number: int, z: FloatArray) -> FloatArray:
-    return _here[0].blocks[number].residuals(z)
+def _of_kept(number: int, z: FloatArray, fine: bool) -> FloatArray:
+    return _residuals(_here[0].blocks[number], z, fine)
+
+
+def _residuals(block: Block, z: FloatArray, fine: bool) -> FloatArray:
+    found = block.finely(z) if fine else None
+    return block.residuals(z) if found is None else found
 
 
 def costs(residuals: FloatArray, z: FloatArray) -> FloatArray:
@@ -152,7 +167,7 @@ def jacobian(misses: Misses, points: FloatArray) -> list[tuple[FloatArray, Float
     -------
     list of (array, array)
         Shapes (targets,) and (targets, parameters). Where the model cannot be solved a little aside,
-        the slope counts as none.
+        the slope counts as none. Both are by few people, where people are drawn.
     """
     # Steps lead inwards, so that none leaves the ranges of the tables.
     signs = np.where(points > 0.0, -1.0, 1.0)
@@ -186,6 +201,9 @@ def gauss_newton(
 ) -> list[Fit]:
     """Polish some starts side by side.
 
+    Slopes are by few people, where people are drawn; what few people show otherwise than many is added to
+    all that is tried around a point, and whether a step is better is judged by many.
+
     Parameters
     ----------
     misses : Misses
@@ -200,35 +218,56 @@ def gauss_newton(
     list of Fit
         In the order of the starts.
     """
-    z = misses.prior.inside(starts)
-    best: list[Fit | None] = [None] * len(z)
-    moving = list(range(len(z)))
+    points = misses.prior.inside(starts)
+    nothing = np.zeros((0, 0))
+    best = [
+        Fit(z, float(cost), residuals, nothing, 0)
+        for z, cost, residuals in zip(points, *_judged(misses, points), strict=True)
+    ]
+    moving = list(range(len(best)))
     for step in range(steps + 1):
-        local = jacobian(misses, z[moving])
-        for place, (residuals, slopes) in zip(moving, local, strict=True):
-            cost = float(costs(residuals[None], z[place][None])[0])
-            best[place] = Fit(z[place].copy(), cost, residuals, slopes, step)
+        local = jacobian(misses, np.array([best[place].z for place in moving]))
+        shifts = []
+        for place, (few, slopes) in zip(moving, local, strict=True):
+            best[place] = replace(best[place], jacobian=slopes)
+            shifts.append(best[place].residuals - few)
         progress(label, step, steps)
         if step == steps:
             break
-        candidates = np.concatenate([_candidates(misses.prior, best[place]) for place in moving])
-        values = misses.cost(candidates).reshape(len(moving), -1)
-        still = []
-        for row, place in enumerate(moving):
-            chosen = int(np.argmin(values[row]))
-            fit_here = best[place]
-            if fit_here is not None and values[row, chosen] < fit_here.cost * (1.0 - _ARRIVED):
-                z[place] = candidates[row * len(_DAMPING) + chosen]
-                still.append(place)
-        if not still:
+        tried = [_candidates(misses.prior, best[place]) for place in moving]
+        found = misses(np.concatenate(tried)).reshape(len(moving), len(_DAMPING), -1)
+        aims = {}
+        for place, own, few, shift in zip(moving, tried, found, shifts, strict=True):
+            values = costs(few + shift, own)
+            if values.min() < best[place].cost * (1.0 - _ARRIVED):
+                aims[place] = own[np.argmin(values)]
+        moving = _moved(misses, best, aims, step + 1)
+        if not moving:
             break
-        moving = still
-    return [found for found in best if found is not None]
+    return best
 
 
-def _candidates(prior: Prior, found: Fit | None) -> FloatArray:
-    if found is None:
-        raise ModelError("calibration: no slopes at this point.")
+def _judged(misses: Misses, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    residuals = misses.finely(points)
+    return costs(residuals, points), residuals
+
+
+def _moved(misses: Misses, best: list[Fit], aims: dict[int, FloatArray], step: int) -> list[int]:
+    """Go to where it is better by many people too, or a part of the way; which places have moved."""
+    moved = []
+    for share in _SHARES:
+        places = [place for place in aims if place not in moved]
+        if not places:
+            break
+        points = np.array([best[place].z + share * (aims[place] - best[place].z) for place in places])
+        for place, z, cost, residuals in zip(places, points, *_judged(misses, points), strict=True):
+            if cost < best[place].cost:
+                best[place] = Fit(z, float(cost), residuals, best[place].jacobian, step)
+                moved.append(place)
+    return sorted(moved)
+
+
+def _candidates(prior: Prior, found: Fit) -> FloatArray:
     square = found.jacobian.T @ found.jacobian + np.eye(len(found.z))
     slope = found.jacobian.T @ found.residuals + found.z
     return np.array(

@@ -1,6 +1,7 @@
 """Published rows of trials as targets: what a trial like the published one shows under many parameter sets.
 
-The same people are drawn under every set, so that what differs between sets is not chance.
+The same people are drawn under every set, so that what differs between sets is not chance: few of them for
+slopes, each counted by how far he is from a threshold, and many for where a set stands.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Accuracy of the runs; chance between people is far larger than their error.
 _RTOL = 1e-4
-#: People an arm.
-_PEOPLE = 24
+#: People an arm: few for slopes, many for where a set stands.
+_FEW, _MANY = 24, 240
 _SEED = 20_261
 #: Share of rows without anybody at which a set counts as unsolved.
 _EMPTY = 0.2
@@ -46,7 +47,7 @@ _STATISTICS = ("mean", "change", "difference", "effect_size", "response", "remis
 #: A score this far from its threshold, in points, counts as a full hit or miss: a smooth step, so that
 #: shares of few people follow the parameters.
 _STEP_POINTS = 2.0
-#: Half a person of so few is the smallest share.
+#: Half a person of two dozen is the smallest share.
 _SMALLEST = 0.5 / (24 + 1)
 #: Biology that trials see; glutamate to proteins is told by the targets about the typical patient alone.
 _SEEN_BY_TRIALS = (
@@ -162,8 +163,15 @@ class TrialRows:
         )
 
     def residuals(self, z: FloatArray) -> FloatArray:
-        """Misses in SDs, shape (sets, rows); NaN where a set has no solution for a trial."""
-        found = np.concatenate([self._cells(name, z) for name in self.studies], axis=1)
+        """Misses in SDs, shape (sets, rows), by few people; NaN where a set has no solution for a trial."""
+        return self._misses(z, _FEW)
+
+    def finely(self, z: FloatArray) -> FloatArray:
+        """The same by many people, each of whom counts fully or not at all."""
+        return self._misses(z, _MANY)
+
+    def _misses(self, z: FloatArray, people: int) -> FloatArray:
+        found = np.concatenate([self._cells(name, z, people) for name in self.studies], axis=1)
         # A row that is about nobody under a set (the relapse of responders, where none responded) tells
         # nothing; a set under which most rows are empty has no solution.
         empty = np.isnan(found)
@@ -175,7 +183,7 @@ class TrialRows:
     def _values(self) -> FloatArray:
         return np.array([aim.value for aim in self.aims])
 
-    def _cells(self, name: str, z: FloatArray) -> FloatArray:
+    def _cells(self, name: str, z: FloatArray, people: int) -> FloatArray:
         """What is shown by a trial under each set, shape (sets, rows), on the scales of the classes."""
         study, rows = self.studies[name]
         if not self._simulators:
@@ -185,17 +193,18 @@ class TrialRows:
             self._simulators[0],
             self.prior.base,
             _SEED,
-            _PEOPLE,
+            people,
             max(row.time_h for row in rows) if all(row.origin == "entry" for row in rows) else None,
             with_twin=False,
             keep="scores",
             draws=self.prior.draws(z),
             common=True,
         )
-        chunks = chunks_of(trial.count * len(z), chunk_size(trial, len(z)))
+        chunks = chunks_of(trial.count * len(z), chunk_size(trial, len(z), lively=False))
         outcomes = Outcomes([run_chunk(trial, chunk).outcomes for chunk in chunks])
         tables = RowTables(study, outcomes)
-        return np.stack([_cells_of(tables, row, len(z)) for row in rows], axis=1)
+        smooth = people == _FEW
+        return np.stack([_cells_of(tables, row, len(z), smooth) for row in rows], axis=1)
 
 
 def _tamed(misses: FloatArray) -> FloatArray:
@@ -204,16 +213,16 @@ def _tamed(misses: FloatArray) -> FloatArray:
     return np.where(np.abs(misses) <= _WIDE, misses, np.sign(misses) * _WIDE * (1.0 + np.log(large / _WIDE)))
 
 
-def _cells_of(tables: RowTables, row: Observation, sets: int) -> FloatArray:
+def _cells_of(tables: RowTables, row: Observation, sets: int, smooth: bool) -> FloatArray:
     """A row under each set, shape (sets,), on the scale of its class; NaN where it is about nobody."""
-    if row.statistic in ("response", "remission"):
+    if smooth and row.statistic in ("response", "remission"):
         return _smooth_rate(tables, row)
-    if row.statistic == "relapse" and row.origin == "entry":
+    if smooth and row.statistic == "relapse" and row.origin == "entry":
         return _smooth_relapse(tables, row)
     cells = cells_of_row(tables, row)
     values = np.full(sets, np.nan) if cells is None else np.asarray(cells.values, dtype=np.float64)
     limit = np.log((1.0 - _SMALLEST) / _SMALLEST)
-    return np.clip(values, -limit, limit) if row.statistic == "relapse" else values
+    return np.clip(values, -limit, limit) if row_class_of(row) == "rate" else values
 
 
 def _smooth_rate(tables: RowTables, row: Observation) -> FloatArray:

@@ -95,6 +95,9 @@ class TypicalTargets:
         misses: FloatArray = (self.reached(z) - values) / sds
         return np.clip(misses, -_WORST, _WORST)
 
+    def finely(self, z: FloatArray) -> None:
+        """None: nothing here is chance."""
+
     def _run(self, name: str, benches: dict[int, Bench]) -> None:
         """Run a scenario for all sets at once; a set that cannot be run is left out."""
         scenario = SCENARIOS[name]

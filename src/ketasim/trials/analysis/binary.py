@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from scipy.special import betaincinv, ndtri
 
+from ketasim._lazy import lazy_module
 from ketasim.errors import StudyError, unknown_name
 from ketasim.trials.analysis._samples import Floats, check_level, read_numbers
 from ketasim.trials.analysis.estimate import Estimate, two_sided_p
+
+if TYPE_CHECKING:
+    from scipy import special, stats
+else:
+    special = lazy_module("scipy.special")
+    stats = lazy_module("scipy.stats")
 
 __all__ = [
     "exact_p",
@@ -56,8 +61,10 @@ def rate_interval(
     count, total = _counts("events", events, "n", n)
     check_level(alpha)
     if method == "exact":
-        low = np.where(count > 0.0, betaincinv(np.maximum(count, 0.5), total - count + 1.0, alpha / 2.0), 0.0)
-        upper = betaincinv(count + 1.0, np.maximum(total - count, 0.5), 1.0 - alpha / 2.0)
+        low = np.where(
+            count > 0.0, special.betaincinv(np.maximum(count, 0.5), total - count + 1.0, alpha / 2.0), 0.0
+        )
+        upper = special.betaincinv(count + 1.0, np.maximum(total - count, 0.5), 1.0 - alpha / 2.0)
         return low, np.where(count < total, upper, 1.0)
     if method == "wilson":
         return _wilson(count, total, alpha)
@@ -162,7 +169,7 @@ def risk_difference_interval(
     x1, n1 = _counts("events", events, "n", n)
     x0, n0 = _counts("control_events", control_events, "control_n", control_n)
     x1, n1, x0, n0 = np.broadcast_arrays(x1, n1, x0, n0)
-    z = float(ndtri(1.0 - check_level(alpha) / 2.0))
+    z = float(special.ndtri(1.0 - check_level(alpha) / 2.0))
     p1, p0 = x1 / n1, x0 / n0
     gap = p1 - p0
     if method == "wald":
@@ -223,7 +230,7 @@ def risk_ratio(
     """
     _counts("events", events, "n", n)
     _counts("control_events", control_events, "control_n", control_n)
-    z = float(ndtri(1.0 - check_level(alpha) / 2.0))
+    z = float(special.ndtri(1.0 - check_level(alpha) / 2.0))
     words = "log interval (Katz)"
     if events == 0 or control_events == 0:
         value = 0.0 if control_events else (math.inf if events else math.nan)
@@ -315,7 +322,7 @@ def exact_p(
 
 
 def _wilson(count: Floats, total: Floats, alpha: float) -> tuple[Floats, Floats]:
-    z = float(ndtri(1.0 - alpha / 2.0))
+    z = float(special.ndtri(1.0 - alpha / 2.0))
     middle = count + z * z / 2.0
     half = z * np.sqrt(count * (total - count) / total + z * z / 4.0)
     low, high = (middle - half) / (total + z * z), (middle + half) / (total + z * z)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
-
+from ketasim._lazy import lazy_module
 from ketasim.errors import StudyError
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = lazy_module("scipy.special")
 
 __all__ = ["Estimate", "wald"]
 
@@ -83,12 +88,14 @@ def quantile(alpha: float, df: float) -> float:
             f"alpha: {alpha!r} is not between 0 and 1. Give for example 0.05 for a 95 % interval."
         )
     upper = 1.0 - alpha / 2.0
-    return float(ndtri(upper)) if math.isinf(df) else float(stdtrit(df, upper))
+    return float(special.ndtri(upper)) if math.isinf(df) else float(special.stdtrit(df, upper))
 
 
 def two_sided_p(statistic: float, df: float) -> float:
     """Give the two-sided p value of a t statistic, or of a normal one if `df` is infinite."""
-    return 2.0 * float(ndtr(-abs(statistic)) if math.isinf(df) else stdtr(df, -abs(statistic)))
+    return 2.0 * float(
+        special.ndtr(-abs(statistic)) if math.isinf(df) else special.stdtr(df, -abs(statistic))
+    )
 
 
 def wald(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
+from ketasim._lazy import lazy_module
 from ketasim.errors import SolverError
 from ketasim.model.cohort import Given, InputStep, at_rest, run_stretch
 from ketasim.model.times import output_times
@@ -19,6 +20,11 @@ from ketasim.trials.conduct.rating import setting_of
 from ketasim.trials.conduct.trial import Trial
 from ketasim.trials.study import Arm
 from ketasim.trials.study.people import population_spec
+
+if TYPE_CHECKING:
+    import xarray as xr
+else:
+    xr = lazy_module("xarray")
 
 __all__ = ["course_variable", "typical_trajectories"]
 

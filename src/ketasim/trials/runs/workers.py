@@ -7,15 +7,9 @@ cluster if there is one.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -28,6 +22,7 @@ from ketasim.trials.conduct.march import conduct
 from ketasim.trials.conduct.rating import Hold
 from ketasim.trials.conduct.recording import Tables, record
 from ketasim.trials.conduct.trial import Keep, Trial
+from ketasim.trials.runs.processes import work_on_processes
 from ketasim.trials.study import Study
 
 __all__ = ["Chunk", "TrialPlan", "chunk_size", "chunks_of", "default_workers", "run_chunk", "run_chunks"]
@@ -36,6 +31,7 @@ __all__ = ["Chunk", "TrialPlan", "chunk_size", "chunks_of", "default_workers", "
 _MOST, _FEWEST, _NUMBERS = 2048, 32, 3_000_000
 #: About so many chunks make a lively progress bar.
 _LIVELY = 16
+_ADVICE = "What is finished is kept; go on with --resume, perhaps with fewer --workers."
 
 
 @dataclass(frozen=True)
@@ -95,11 +91,12 @@ def default_workers(chunks: int) -> int:
     return max(1, min(os.cpu_count() or 1, chunks))
 
 
-def chunk_size(trial: Trial, replicates: int) -> int:
-    """Patients in a chunk: small enough for the memory and for a lively progress bar."""
+def chunk_size(trial: Trial, replicates: int, *, lively: bool = True) -> int:
+    """Patients in a chunk: small enough for the memory and, if asked, for a lively progress bar."""
     total = trial.count * replicates
     width = trial.largest_grid * len(trial.recorded)
-    return max(1, min(_MOST, max(_FEWEST, _NUMBERS // width), max(_FEWEST, -(-total // _LIVELY))))
+    most = -(-total // _LIVELY) if lively else total
+    return max(1, min(_MOST, max(_FEWEST, _NUMBERS // width), max(_FEWEST, most)))
 
 
 def chunks_of(total: int, size: int) -> list[Chunk]:
@@ -122,27 +119,10 @@ def run_chunk(trial: Trial, chunk: Chunk) -> Tables:
     return record(trial, conduct(trial, place // trial.count, place % trial.count + 1))
 
 
-_trials: dict[str, Trial] = {}
-
-
-def _start(plan: TrialPlan) -> None:
+def _start(plan: TrialPlan) -> Callable[[Chunk], Tables]:
     """Build the trial once a process."""
-    # Ctrl-C reaches every process of the terminal; only the parent answers it, and ends the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _trials["here"] = plan.build()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent is gone: a killed parent cannot tell its workers to end."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _work(chunk: Chunk) -> Tables:
-    return run_chunk(_trials["here"], chunk)
+    trial = plan.build()
+    return lambda chunk: run_chunk(trial, chunk)
 
 
 def run_chunks(
@@ -189,27 +169,5 @@ def run_chunks(
         for chunk in chunks:
             yield chunk.number, run_chunk(trial, chunk)
     else:
-        yield from _run_on_processes(plan, chunks, min(workers, len(chunks)))
-
-
-def _run_on_processes(plan: TrialPlan, chunks: Sequence[Chunk], workers: int) -> Iterator[tuple[int, Tables]]:
-    pool = ProcessPoolExecutor(workers, initializer=_start, initargs=(plan,))
-    waiting: dict[Future[Any], int] = {}
-    coming = iter(chunks)
-    try:
-        while True:
-            # A few wait beside those that run, so that finished results never pile up.
-            while len(waiting) < 2 * workers and (chunk := next(coming, None)) is not None:
-                waiting[pool.submit(_work, chunk)] = chunk.number
-            if not waiting:
-                return
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                yield waiting.pop(future), future.result()
-    except BrokenProcessPool as error:
-        raise StudyError(
-            "a worker process ended before its work was done: it was killed, or the machine ran out of "
-            "memory. What is finished is kept; go on with --resume, perhaps with fewer --workers."
-        ) from error
-    finally:
-        # On Ctrl-C what has not begun is dropped; finished chunks were handed on already.
-        pool.shutdown(wait=True, cancel_futures=True)
+        for place, tables in work_on_processes(_start, plan, chunks, workers, _ADVICE):
+            yield chunks[place].number, tables

@@ -79,7 +79,7 @@ def trial(
             between_study=between,
             keep="scores",
         )
-        parts = chunks_of(made.count * replicates, chunk_size(made, replicates))
+        parts = chunks_of(made.count * replicates, chunk_size(made, replicates, lively=False))
         bench.kept[key] = Outcomes([run_chunk(made, part).outcomes for part in parts])
     found = bench.kept[key]
     if not isinstance(found, Outcomes):
