@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 import ketasim.api.studies
-import ketasim.report
 import ketasim.api.trial_result
+import ketasim.report
 from ketasim.cli.application import app
 from ketasim.model.parameters import ParameterSet
 

@@ -12,8 +12,8 @@ import xarray as xr
 from typer.testing import CliRunner, Result
 
 import ketasim.api.studies
-import ketasim.report
 import ketasim.api.trial_result
+import ketasim.report
 import ketasim.trials.runs.folder
 import ketasim.trials.runs.workers
 from ketasim.cli.application import app

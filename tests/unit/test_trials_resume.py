@@ -20,8 +20,8 @@ import pytest
 import xarray as xr
 
 import ketasim.api.studies
-import ketasim.report
 import ketasim.api.trial_result
+import ketasim.report
 import ketasim.trials.runs.workers
 from ketasim.api import simulate_study
 from ketasim.errors import ModelError, StudyError

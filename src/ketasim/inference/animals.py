@@ -2,8 +2,8 @@
 
 Doses of animals are many times those of people, inhibitors take an effect of a day away that they leave in
 people, tests of behaviour show an effect within half an hour, and large doses undo their own effect. Four
-numbers stand for it. They are fitted to the directions and yes-or-no rows of animals that may inform a fit, by the chance of each finding in a
-sample of the published size.
+numbers stand for it. They are fitted to the directions and yes-or-no rows of animals that may inform a fit,
+by the chance of each finding in a sample of the published size.
 """
 
 from __future__ import annotations
