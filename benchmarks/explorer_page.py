@@ -81,7 +81,7 @@ window.bench = {
     }
     return { took, faults };
   },
-  /** When the first bands stand, and when the last do: often of few draws, then of all; at times of all at once. */
+  /** When the first bands stand and when the last do: of few draws, then of all; at times of all at once. */
   async release(i) {
     const band = bench.path("madrs", ".wide");
     let old = band.getAttribute("d");
