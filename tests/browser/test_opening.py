@@ -222,7 +222,7 @@ def test_lost_connection_is_said_and_found_again(explore: Opener) -> None:
 def test_views_open_from_the_header_and_address(explore: Opener, server: Server) -> None:
     explorer = explore()
     for name, landmark in (
-        ("Trial", "No run yet"),
+        ("Trial", "People an arm"),
         ("Evidence", "What is said about ketamine"),
         ("Explore", "Mood"),
     ):
