@@ -15,8 +15,11 @@ import pytest
 pytest.importorskip("fastapi", reason="the explorer needs the extra 'app'")
 from tests.unit.app_client import Client, an_app
 
+from ketasim.app import jobs_routes
 from ketasim.app.jobs import process
-from ketasim.app.jobs_routes import problem_of
+from ketasim.app.jobs.pool import JobPool
+from ketasim.app.jobs.record import ENDED, JobRecord
+from ketasim.app.jobs_routes import card, problem_of
 from ketasim.app.limits import limit
 
 STUB = (sys.executable, str(Path(__file__).with_name("stub_worker.py")))
@@ -146,6 +149,24 @@ def test_a_failed_run_says_why(client: Client) -> None:
     assert name == "failed"
     assert data["problem"]["code"] == "invalid"
     problem(client.get(f"{JOBS}/{job}/result"), 404, "no_result")
+
+
+def test_a_run_that_fails_while_it_is_looked_at_says_why(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process is followed by a thread of its own, which may end it in the middle of a reply."""
+    job = ask(client, "steps 1000").json()["job"]
+    pool = client.app.state.jobs
+
+    def failing(asked: JobPool, record: JobRecord) -> dict[str, Any]:
+        if record.state not in ENDED:
+            pool._told(record, "failed", {"kind": "StudyError", "message": "no"})
+        return card(asked, record)
+
+    monkeypatch.setattr(jobs_routes, "card", failing)
+    found = client.get(f"{JOBS}/{job}").json()
+    assert found["state"] == "failed"
+    assert found["problem"]["detail"] == "no"
 
 
 @pytest.mark.parametrize(

@@ -161,9 +161,10 @@ def get_jobs(request: Request) -> dict[str, Any]:
 def get_job(request: Request, job: Id) -> dict[str, Any]:
     """How far it is, what was asked, and why it failed if it did."""
     record = record_of(request, job)
+    # The state first: a run that fails meanwhile has its problem before its state says so.
+    found = card(pool_of(request), record)
     problem = None if record.problem is None else problem_content(problem_of(record.problem))
-    asked = record.folder.read("request")
-    return {**card(pool_of(request), record), "problem": problem, "request": asked}
+    return {**found, "problem": problem, "request": record.folder.read("request")}
 
 
 @router.get("/jobs/{job}/result", response_model=JobResult, summary="What came of a long run")
