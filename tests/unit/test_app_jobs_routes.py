@@ -19,7 +19,7 @@ from ketasim.app import jobs_routes
 from ketasim.app.jobs import process
 from ketasim.app.jobs.pool import JobPool
 from ketasim.app.jobs.record import ENDED, JobRecord
-from ketasim.app.jobs_routes import card, problem_of
+from ketasim.app.jobs_routes import problem_of
 from ketasim.app.limits import limit
 
 STUB = (sys.executable, str(Path(__file__).with_name("stub_worker.py")))
@@ -44,8 +44,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 def _empty(client: Client) -> Iterator[None]:
     """Leave no run behind."""
     yield
-    for card in client.get(JOBS).json()["jobs"]:
-        client.request("DELETE", f"{JOBS}/{card['job']}")
+    for found in client.get(JOBS).json()["jobs"]:
+        client.request("DELETE", f"{JOBS}/{found['job']}")
 
 
 def ask(client: Client, name: str, **more: Any) -> httpx.Response:
@@ -156,7 +156,7 @@ def test_a_run_that_fails_while_it_is_looked_at_says_why(
 ) -> None:
     """Its process is followed by a thread of its own, which may end it in the middle of a reply."""
     job = ask(client, "steps 1000").json()["job"]
-    pool = client.app.state.jobs
+    pool, card = client.app.state.jobs, jobs_routes.card
 
     def failing(asked: JobPool, record: JobRecord) -> dict[str, Any]:
         if record.state not in ENDED:

@@ -186,12 +186,17 @@ class RowTables:
         place = np.searchsorted(self.replicates, table.replicate[members])
         return People(place, start[members], values[members], len(self.replicates))
 
-    def responded(self, arms: Sequence[str], row: Observation, time_h: float) -> FloatArray:
-        """1 for each person who responded by a time, 0 for the others, NaN where it is not known."""
+    def responded(
+        self, arms: Sequence[str], row: Observation, time_h: float, shift: float = 0.0
+    ) -> FloatArray:
+        """1 for each person who responded by a time, 0 for the others, NaN where it is not known.
+
+        With a ``shift``, as it were if everybody had so many points more.
+        """
         people = self.people(arms, row, time_h)
         # Who has no score is not counted, neither as well nor as ill.
         known = ~np.isnan(people.values) & ~np.isnan(people.start)
-        return np.where(known, people.values <= (1 - RESPONSE_SHARE) * people.start, np.nan)
+        return np.where(known, people.values + shift <= (1 - RESPONSE_SHARE) * people.start, np.nan)
 
     def in_group(self, arms: Sequence[str], row: Observation) -> BoolArray | None:
         """Who belongs to the group that a row of response or remission is about; None if all do."""
@@ -202,11 +207,16 @@ class RowTables:
         wanted = 1.0 if row.among == "responders" else 0.0
         return np.asarray(self.responded(arms, row, row.among_time_h) == wanted)
 
-    def remitted(self, arms: Sequence[str], row: Observation, time_h: float) -> FloatArray:
-        """1 for each person in remission at a time, 0 for the others, NaN where it is not known."""
+    def remitted(
+        self, arms: Sequence[str], row: Observation, time_h: float, shift: float = 0.0
+    ) -> FloatArray:
+        """1 for each person in remission at a time, 0 for the others, NaN where it is not known.
+
+        With a ``shift``, as it were if everybody had so many points more.
+        """
         people = self.people(arms, row, time_h)
         threshold = remission_threshold(self.study, row.quantity)
-        return np.where(np.isnan(people.values), np.nan, people.values <= threshold)
+        return np.where(np.isnan(people.values), np.nan, people.values + shift <= threshold)
 
     def relapsed(self, arms: Sequence[str], row: Observation) -> tuple[People, FloatArray] | None:
         """Those who were well at the start of follow-up, and 1 for each who relapsed by the row's time.

@@ -3,9 +3,10 @@
 One rule for all: the standard deviation of a normal effect of the study, on the scale of the row's
 class (``absolute``: in SDs between persons), by maximum likelihood over measured calibration rows, given
 the model's mean and its variance by parameters and sampling. A class has one value, and a domain one of its
-own where it has at least eight rows; relapse counts as a class of its own. Of a number that pools ``k``
-trials half of the variance is divided by ``k``: trials differ from each other, which averages out, and the
-model is off for all trials of a kind, which does not. That it is half is assumed.
+own where it has at least eight rows; relapse counts as a class of its own, and response and remission count
+as points: a study moves everybody's total, and a share by as much as that brings persons across its limit.
+Of a number that pools ``k`` trials half of the variance is divided by ``k``: trials differ from each other,
+which averages out, and the model is off for all trials of a kind, which does not. That it is half is assumed.
 """
 
 from __future__ import annotations
@@ -105,10 +106,11 @@ def fit_between(predictions: Iterable[Predicted]) -> Between:
 def _unit(item: Predicted) -> float:
     """In what an SD between studies counts.
 
-    The SD between persons where rows of a class have many units; less where trials are pooled.
+    The SD between persons where rows of a class have many units, and what a point does where the row is
+    a share; less where trials are pooled.
     """
     persons = math.sqrt(item.within) if item.row_class == "absolute" and item.within > 0.0 else 1.0
-    return persons * pooled(item.trials)
+    return persons * item.per_point * pooled(item.trials)
 
 
 def _sd(pairs: Sequence[tuple[float, float]]) -> float:

@@ -6,13 +6,14 @@ slopes, each counted by how far he is from a threshold, and many for where a set
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
+from scipy.special import expit, logit, ndtri
 
 from ketasim.inference.calibration.prior import SCORING, Prior
 from ketasim.inference.targets import Target
@@ -75,6 +76,8 @@ _SEEN_BY_TRIALS = (
 _LONGEST_H = 24.0 * 100.0
 #: SD between studies of a class that has no estimate yet.
 _UNKNOWN = {"points": 2.0, "rate": 0.4, "effect_size": 0.2, "relapse": 0.6}
+#: SD between persons of a change on a scale, in points: a point moves a share as it does a normal one.
+_PERSONS = 10.0
 #: What the people of a trial that informs the fit are treated for.
 _CONDITIONS = ("mdd", "trd", "bipolar_depression")
 
@@ -148,7 +151,7 @@ class TrialRows:
         factor = pooled(self.studies[study][0].pooled_trials)
         differs = spread_class_of(row, kind)
         known = self.between.sd(differs, "clinical") or _UNKNOWN[differs]
-        spread = known * factor
+        spread = known * factor * (_per_point(row) if kind == "rate" and differs == "points" else 1.0)
         return Target(
             name=row.id,
             scenario=study,
@@ -205,6 +208,13 @@ class TrialRows:
         tables = RowTables(study, outcomes)
         smooth = people == _FEW
         return np.stack([_cells_of(tables, row, len(z), smooth) for row in rows], axis=1)
+
+
+def _per_point(row: Observation) -> float:
+    """By how much the logit of a published share changes if everybody's total does by a point."""
+    share = float(expit(to_class_scale("rate", row.value, row.n)))
+    at = float(ndtri(share))
+    return math.exp(-0.5 * at**2) / math.sqrt(2.0 * math.pi) / _PERSONS / (share * (1.0 - share))
 
 
 def _tamed(misses: FloatArray) -> FloatArray:

@@ -17,6 +17,7 @@ from ketasim.trials.row_people import Moments, People
 __all__ = [
     "Cells",
     "in_sample",
+    "moved_by",
     "of_correlation",
     "of_effect_size",
     "of_log_mean",
@@ -38,6 +39,9 @@ _MEDIAN = 0.5 * np.pi
 #: Fisher's z of a sample varies by the inverse of its size less this.
 _FISHER = 3.0
 _MOST_CORRELATION = 0.999
+#: A point moves the logit of a share by at least this: a normal spread of 20 points would do as much at its
+#: middle, and where nobody is near the limit, few persons tell less than that.
+_LEAST_PER_POINT = 0.08
 #: Standard errors of all draws together by which the divisor of a quotient must be off nothing.
 _TOLD_APART = 3.0
 
@@ -62,6 +66,8 @@ class Cells:
         Class on whose scale the cells are, if another than that of the row.
     shares : array, shape (draws,), optional
         Of a rate, the share of each draw as it is.
+    per_point : float, optional
+        Of a share below a limit, by how much its logit changes if everybody's total does by a point.
     """
 
     values: FloatArray
@@ -71,6 +77,7 @@ class Cells:
     lost: float = 0.0
     row_class: str | None = None
     shares: FloatArray | None = None
+    per_point: float | None = None
 
     @property
     def of_cells(self) -> float:
@@ -134,8 +141,28 @@ def of_rate(moments: Moments) -> Cells:
     """Logits of shares of persons, on a straight line about the share in all draws."""
     share, shares = _share_of(moments)
     slope = share * (1.0 - share)
-    values = np.log(share / (1.0 - share)) + (shares - share) / slope
+    values = _logit(share) + (shares - share) / slope
     return Cells(values, 1.0 / slope, moments.n, shares=shares)
+
+
+def moved_by(cells: Cells, worse: Moments, better: Moments, points: float) -> Cells:
+    """Cells of a rate with how far a point moves them.
+
+    Parameters
+    ----------
+    cells : Cells
+        As of :func:`of_rate`.
+    worse, better : Moments
+        Shares of the same persons with some points more, and some less.
+    points : float
+        By how much the two differ.
+    """
+    low, high = (_share_of(moments)[0] for moments in (worse, better))
+    return replace(cells, per_point=max((_logit(high) - _logit(low)) / points, _LEAST_PER_POINT))
+
+
+def _logit(share: float) -> float:
+    return float(np.log(share / (1.0 - share)))
 
 
 def in_sample(cells: Cells, n: float) -> Cells:
@@ -171,7 +198,9 @@ def in_sample(cells: Cells, n: float) -> Cells:
     mean = float(chances @ logits)
     within = n * float(chances @ (logits - mean) ** 2)
     values = mean + slope * (cells.shares - share)
-    return replace(cells, values=values, within=within, noise=share * (1.0 - share) * slope**2)
+    spread = share * (1.0 - share)
+    per_point = None if cells.per_point is None else cells.per_point * spread * slope
+    return replace(cells, values=values, within=within, noise=spread * slope**2, per_point=per_point)
 
 
 def of_share(moments: Moments) -> Cells:

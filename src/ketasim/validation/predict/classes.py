@@ -36,6 +36,8 @@ _RELATIVE = ("relative_change", "relative_difference", "response_difference", "c
 #: Statistics that are on the scale of the values themselves.
 _VALUES = ("mean", "median")
 _MEASURES_OF_VALUE = ("at", "peak", "trough", "mean", "rest")
+#: Shares of persons whose total is below a limit.
+_CUT = ("response", "remission")
 #: Correlations beyond this have no useful Fisher's z.
 _MOST_CORRELATION = 0.999
 #: Persons in whose place a rate without a number of persons is taken.
@@ -44,9 +46,11 @@ _LARGEST_LOG = 700.0
 
 
 def spread_class_of(row: Any, row_class: str) -> str:
-    """Rows that differ alike between studies: those of a class, but relapse apart from other rates.
+    """Rows that differ alike between studies: those of a class, with two exceptions.
 
-    Whether somebody relapses depends on a rule of the study and on its visits, besides the score.
+    Response and remission are of the class of the points that they are cut from: what is particular to a
+    trial moves everybody's total, and with it the share beyond a limit. Relapse is apart from other rates:
+    whether somebody relapses depends on a rule of the study and on its visits, besides the score.
 
     Parameters
     ----------
@@ -55,7 +59,11 @@ def spread_class_of(row: Any, row_class: str) -> str:
     row_class : str
         Its class.
     """
-    return "relapse" if row_class == "rate" and row.statistic == "relapse" else row_class
+    if row_class != "rate":
+        return row_class
+    if row.statistic == "relapse":
+        return "relapse"
+    return "points" if row.statistic in _CUT and row.quantity in SCALES else "rate"
 
 
 def row_class_of(row: Any) -> str:

@@ -71,6 +71,9 @@ class Predicted:
         Variance of one person's contribution to a cell, where it is another than ``within``.
     trials : int
         Trials that the number pools.
+    per_point : float
+        By how much the statistic changes if everybody's total on the scale does by a point; 1 where that
+        does not matter.
     """
 
     study: str
@@ -89,6 +92,7 @@ class Predicted:
     sizes: FloatArray | None = None
     noise: float | None = None
     trials: int = 1
+    per_point: float = 1.0
 
     @property
     def spread_class(self) -> str:

@@ -12,6 +12,7 @@ from ketasim.trials.row_people import Moments, RowTables
 from ketasim.trials.study import Observation
 from ketasim.validation.predict.cells import (
     Cells,
+    moved_by,
     of_correlation,
     of_effect_size,
     of_log_mean,
@@ -30,6 +31,9 @@ from ketasim.validation.predict.classes import row_class_of
 __all__ = ["PREDICTED_STATISTICS", "cells_of_row"]
 
 FloatArray = npt.NDArray[np.float64]
+
+#: Points of a scale by which totals are moved to see how a share follows: about what trials differ by.
+_SHIFT = 3.0
 
 
 def cells_of_row(tables: RowTables, row: Observation) -> Cells | None:
@@ -132,16 +136,20 @@ def _change_ratio(tables: RowTables, row: Observation) -> Cells:
     return of_ratio_of_changes(_change(tables, row), earlier)
 
 
-def _hits(tables: RowTables, row: Observation, arms: Sequence[str], kind: str) -> Moments:
-    """Shares of those who responded or are in remission."""
-    found = (tables.responded if kind == "response" else tables.remitted)(arms, row, row.time_h)
+def _hits(tables: RowTables, row: Observation, arms: Sequence[str], kind: str, shift: float = 0.0) -> Moments:
+    """Shares of those who responded or are in remission, if everybody had so many points more."""
+    found = (tables.responded if kind == "response" else tables.remitted)(arms, row, row.time_h, shift)
     group = tables.in_group(arms, row)
     people = tables.people(arms, row)
     return people.moments(found if group is None else np.where(group, found, np.nan))
 
 
 def _rate(kind: str) -> Callable[[RowTables, Observation], Cells]:
-    return lambda tables, row: of_rate(_hits(tables, row, row.arms, kind))
+    def found(tables: RowTables, row: Observation) -> Cells:
+        worse, better = (_hits(tables, row, row.arms, kind, step) for step in (_SHIFT, -_SHIFT))
+        return moved_by(of_rate(_hits(tables, row, row.arms, kind)), worse, better, 2.0 * _SHIFT)
+
+    return found
 
 
 def _quotient(kind: str, scale: Callable[[Moments], Cells]) -> Callable[[RowTables, Observation], Cells]:

@@ -204,6 +204,7 @@ def _predicted(
         sizes=found.sizes,
         noise=found.noise,
         trials=getattr(work, "pooled_trials", 1),
+        per_point=1.0 if found.per_point is None else found.per_point,
     )
 
 
