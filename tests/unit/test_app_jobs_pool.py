@@ -299,16 +299,17 @@ def test_progress_is_told_now_and_then_and_partial_results_when_they_are_worth_i
     assert (told["rate"], told["eta_s"]) == (200.0, 3.5)
     assert pace.progress(310) is None
     assert pace.progress(1000) is not None
-    # A twentieth of the work, or some seconds.
+    # A twentieth of the work, or what there is after a second.
+    now[0] = 0.9
     assert not pace.partial_due(49)
     assert pace.partial_due(50)
-    now[0] = 2.6
+    now[0] = 1.1
     assert pace.partial_due(1)
     pace.partial_told(cost_s=1.0)
-    now[0] = 5.0
+    now[0] = 3.5
     # Partial results that take a second come every ten.
     assert not pace.partial_due(900)
-    now[0] = 12.7
+    now[0] = 11.2
     assert pace.partial_due(900)
 
 

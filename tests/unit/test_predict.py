@@ -19,6 +19,7 @@ from ketasim.validation.predict.classes import (
     class_error,
     from_class_scale,
     row_class_of,
+    spread_class_of,
     to_class_scale,
 )
 from ketasim.validation.predict.experiment_rows import cells_of_reading
@@ -140,6 +141,24 @@ def test_classes(fields: dict[str, Any], expected: str) -> None:
     assert expected in ROW_CLASSES
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"statistic": "difference"}, "points"),
+        ({"statistic": "response"}, "points"),
+        ({"statistic": "remission", "quantity": "hamd17"}, "points"),
+        ({"statistic": "effect_size"}, "points"),
+        ({"statistic": "effect_size", "quantity": "glutamate"}, "effect_size"),
+        ({"statistic": "relapse"}, "relapse"),
+        ({"statistic": "incidence", "quantity": "cadss"}, "rate"),
+    ],
+)
+def test_what_is_made_of_a_total_differs_between_studies_as_points_do(
+    fields: dict[str, Any], expected: str
+) -> None:
+    assert spread_class_of(row(**fields), row_class_of(row(**fields))) == expected
+
+
 # ---- statistics ------------------------------------------------------------------------------------------
 
 
@@ -195,6 +214,31 @@ def test_a_rare_rate_varies_as_its_binomial_does(n: int) -> None:
     assert abs(item.z()) < 1.2
 
 
+def test_a_shift_of_everybody_moves_a_share_as_the_density_at_its_limit_says() -> None:
+    random = np.random.default_rng(8)
+    totals = random.normal(0.0, 10.0, (4000, 8))
+    share, worse, better = (people((totals + shift <= -5.0).astype(float)) for shift in (0.0, 3.0, -3.0))
+    found = cells.moved_by(
+        cells.of_rate(share.moments(share.values)),
+        worse.moments(worse.values),
+        better.moments(better.values),
+        6.0,
+    )
+    at = float(norm.cdf(-0.5))
+    exact = norm.pdf(-0.5) / 10.0 / (at * (1.0 - at))
+    assert found.per_point == pytest.approx(exact, rel=0.03)  # 32,000 persons, and a step of 0.3 SD: 2 %
+    # In a large sample the logit is as it is; in a small one half a person on each side flattens it.
+    large, small = (cells.in_sample(found, n).per_point or math.nan for n in (1e4, 6.0))
+    assert large == pytest.approx(found.per_point, rel=0.01)
+    assert small < large
+
+
+def test_a_limit_that_nobody_is_near_is_given_a_least_density() -> None:
+    nobody = people(np.zeros((10, 8)))
+    moments = nobody.moments(nobody.values)
+    assert (cells.moved_by(cells.of_rate(moments), moments, moments, 6.0).per_point or 0.0) > 0.0
+
+
 def test_rates_without_any_event_stay_finite() -> None:
     hits = np.zeros((20, 8))
     found = cells.in_sample(cells.of_rate(people(hits).moments(hits.ravel())), 20.0)
@@ -214,6 +258,7 @@ def test_spread_effect_size_and_correlation_over_all_draws() -> None:
     effect = cells.of_effect_size(moments)
     assert np.mean(effect.values) == pytest.approx(-2.0, rel=0.02)
     assert effect.within == pytest.approx(1.0 + 2.0, rel=0.04)
+    assert effect.per_point == pytest.approx(1.0 / 6.0, rel=0.02)
     other = 0.6 * base + 0.8 * random.standard_normal((draws, each))
     joined = cells.of_correlation(own, own.values, other.ravel())
     item = predicted(joined.values.tolist(), "correlation", within=1.0, sizes=joined.sizes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,32 @@ def test_a_spread_between_studies_is_found_again() -> None:
     assert found.sd("points", "clinical") == pytest.approx(3.0, rel=0.15)
     assert found.sd("points", "pk") == found.values["points", "all"]
     assert found.sd("correlation", "clinical") == 0.0
+
+
+def test_a_study_moves_a_share_by_what_its_points_bring_across_the_limit() -> None:
+    found = Between({("points", "all"): 3.0, ("rate", "all"): 9.0}, {})
+    work = Study.load("daly2018")
+    row = work.observations[0].model_copy(update={"statistic": "response"})
+    about = ("a", "clinical", "human", "symptoms", row, 0.4, math.nan, np.zeros(50), 4.0, 20.0)
+    share = Predicted(*about, "rate", "quantitative", per_point=0.16)
+    pool = replace(share, trials=9)
+    assert found.of(share) == pytest.approx(0.48)
+    assert found.of(pool) == pytest.approx(0.48 * math.sqrt(0.5 + 0.5 / 9.0))
+
+
+def test_one_row_that_is_far_off_does_not_widen_all_others() -> None:
+    works = [Study.load(name) for name in _STUDIES]
+    made = [
+        item
+        for seed in range(10)
+        for item in _predictions(works, extra=2.0, seed=seed)
+        if item.row_class == "points" and item.row.use == "calibration"
+    ]
+    plain = fit_between(made).sd("points", "clinical")
+    wild = [*made, replace(made[0], cells=made[0].cells + 200.0)]
+    # By its square it would count as an SD of more than 10 for each of some 150 rows.
+    assert 200.0 / math.sqrt(len(wild)) > 10.0
+    assert plain <= fit_between(wild).sd("points", "clinical") < 2.0 * plain
 
 
 def test_nothing_between_studies_is_found_where_chance_explains_all() -> None:

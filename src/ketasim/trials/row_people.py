@@ -258,7 +258,9 @@ class RowTables:
             # Persons of a phase have visits of their own: who has none at this time is passed over.
             skipped = np.isnan(values) & (row.origin != "entry")
             # A missing score does not meet the rule.
-            bad = met(values, entry)
+            # Who was not seen has no number to compare, which numpy would warn of.
+            with np.errstate(invalid="ignore"):
+                bad = met(values, entry)
             run = np.where(skipped, run, np.where(bad, run + 1, 0))
             relapsed |= run >= relapse.consecutive
         return people, relapsed.astype(np.float64)

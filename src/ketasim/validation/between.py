@@ -2,9 +2,11 @@
 
 One rule for all: the standard deviation of a normal effect of the study, on the scale of the row's
 class (``absolute``: in SDs between persons), by maximum likelihood over measured calibration rows, given
-the model's mean and its variance by parameters and sampling. A class has one value, and a domain one of its
-own where it has at least eight rows; relapse counts as a class of its own, and response and remission count
-as points: a study moves everybody's total, and a share by as much as that brings persons across its limit.
+the model's mean and its variance by parameters and sampling; a miss beyond three SDs counts with its
+logarithm, here as in the fit. A class has one value, and a domain one of its
+own where it has at least eight rows; relapse counts as a class of its own, and response, remission and
+standardised differences count as points: a study moves everybody's total, and a share by as much as that
+brings persons across its limit.
 Of a number that pools ``k`` trials half of the variance is divided by ``k``: trials differ from each other,
 which averages out, and the model is off for all trials of a kind, which does not. That it is half is assumed.
 """
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from ketasim.errors import ModelError
@@ -27,7 +30,9 @@ from ketasim.errors import ModelError
 if TYPE_CHECKING:
     from ketasim.validation.predict.predicted import Predicted
 
-__all__ = ["BETWEEN_FILE", "Between", "fit_between", "load_between", "pooled", "write_between"]
+__all__ = ["BETWEEN_FILE", "Between", "fit_between", "load_between", "pooled", "tamed", "write_between"]
+
+FloatArray = npt.NDArray[np.float64]
 
 BETWEEN_FILE = "between.csv"
 #: Domain of the row that holds for every other domain of a class.
@@ -37,6 +42,8 @@ _FEWEST, _FEWEST_CLASS = 8, 3
 _HEADS = ("row_class", "domain", "sd", "rows", "source", "grade", "note")
 #: Share of the variance between studies that is common to all trials of a pool.
 _COMMON = 0.5
+#: Beyond this a miss counts with its logarithm: one row must not outweigh a dozen, nor be given up.
+_WIDE = 3.0
 #: Largest SD that is tried, in root mean squares of what the model is off.
 _MOST = 3.0
 
@@ -74,6 +81,12 @@ def pooled(trials: int) -> float:
     return math.sqrt(_COMMON + (1.0 - _COMMON) / trials)
 
 
+def tamed(misses: FloatArray) -> FloatArray:
+    """Misses in SDs, those beyond a few SDs drawn in smoothly."""
+    large = np.maximum(np.abs(misses), _WIDE)
+    return np.where(np.abs(misses) <= _WIDE, misses, np.sign(misses) * _WIDE * (1.0 + np.log(large / _WIDE)))
+
+
 def fit_between(predictions: Iterable[Predicted]) -> Between:
     """Fit all standard deviations.
 
@@ -107,10 +120,12 @@ def _unit(item: Predicted) -> float:
     """In what an SD between studies counts.
 
     The SD between persons where rows of a class have many units, and what a point does where the row is
-    a share; less where trials are pooled.
+    made of points; less where trials are pooled.
     """
-    persons = math.sqrt(item.within) if item.row_class == "absolute" and item.within > 0.0 else 1.0
-    return persons * item.per_point * pooled(item.trials)
+    unit = pooled(item.trials)
+    if item.row_class == "absolute" and item.within > 0.0:
+        unit *= math.sqrt(item.within)
+    return unit * item.per_point if item.spread_class == "points" else unit
 
 
 def _sd(pairs: Sequence[tuple[float, float]]) -> float:
@@ -120,7 +135,7 @@ def _sd(pairs: Sequence[tuple[float, float]]) -> float:
 
     def loss(sd: float) -> float:
         whole = variance + sd * sd + 1e-24
-        return float(np.sum(0.5 * off**2 / whole + 0.5 * np.log(whole)))
+        return float(np.sum(0.5 * tamed(off / np.sqrt(whole)) ** 2 + 0.5 * np.log(whole)))
 
     # The likelihood may have its maximum at the edge, where a bounded search does not end.
     found = minimize_scalar(loss, bounds=(0.0, most), method="bounded", options={"xatol": 1e-6 * most})

@@ -18,7 +18,7 @@ __all__ = ["Pace", "Reporter", "run_job"]
 #: Seconds between reports of progress, and least seconds between partial results.
 _BETWEEN, _PARTIAL = 0.25, 2.0
 #: The first partial result comes after this share of the work, or so many seconds.
-_FIRST_SHARE, _FIRST_S = 0.05, 2.5
+_FIRST_SHARE, _FIRST_S = 0.05, 1.0
 #: Partial results may take this share of the time.
 _COST = 0.1
 

@@ -6,14 +6,13 @@ slopes, each counted by how far he is from a threshold, and many for where a set
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit, ndtri
+from scipy.special import expit, logit
 
 from ketasim.inference.calibration.prior import SCORING, Prior
 from ketasim.inference.targets import Target
@@ -26,8 +25,8 @@ from ketasim.trials.runs.outcomes import Outcomes
 from ketasim.trials.runs.workers import chunk_size, chunks_of, run_chunk
 from ketasim.trials.study import Observation
 from ketasim.trials.study.parts import RESPONSE_SHARE
-from ketasim.validation.between import Between, load_between, pooled
-from ketasim.validation.predict.classes import class_error, row_class_of, spread_class_of, to_class_scale
+from ketasim.validation.between import pooled, tamed
+from ketasim.validation.predict.classes import class_error, row_class_of, to_class_scale
 from ketasim.validation.predict.trial_rows import cells_of_row
 
 __all__ = ["TrialRows", "calibration_rows"]
@@ -41,8 +40,6 @@ _FEW, _MANY = 24, 240
 _SEED = 20_261
 #: Share of rows without anybody at which a set counts as unsolved.
 _EMPTY = 0.2
-#: Beyond this a miss counts with its logarithm: one row must not outweigh a dozen, nor be given up.
-_WIDE = 3.0
 #: Statistics of rows that inform the fit.
 _STATISTICS = ("mean", "change", "difference", "effect_size", "response", "remission", "relapse")
 #: A score this far from its threshold, in points, counts as a full hit or miss: a smooth step, so that
@@ -74,10 +71,9 @@ _SEEN_BY_TRIALS = (
 )
 #: Trials that last longer cost more than all others together, and are left out.
 _LONGEST_H = 24.0 * 100.0
-#: SD between studies of a class that has no estimate yet.
-_UNKNOWN = {"points": 2.0, "rate": 0.4, "effect_size": 0.2, "relapse": 0.6}
-#: SD between persons of a change on a scale, in points: a point moves a share as it does a normal one.
-_PERSONS = 10.0
+#: SD between studies by which rows are weighed, on the scale of their class: what the predictions of the fit
+#: before asked for. They are fixed, so that a fit can be repeated and does not move its own weights.
+_BETWEEN = {"points": 2.653, "rate": 0.7355, "effect_size": 0.168, "relapse": 1.99}
 #: What the people of a trial that informs the fit are treated for.
 _CONDITIONS = ("mdd", "trd", "bipolar_depression")
 
@@ -108,13 +104,10 @@ class TrialRows:
         Trials, each with the rows that count.
     prior : Prior
         The free parameters.
-    between : Between
-        How much studies differ beyond chance.
     """
 
     studies: Mapping[str, tuple[Study, tuple[Observation, ...]]]
     prior: Prior
-    between: Between
     _simulators: list[Simulator] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -129,7 +122,7 @@ class TrialRows:
                     study.model_copy(update={"observations": rows, "endpoints": (), "analyses": ()}),
                     rows,
                 )
-        return cls(found, prior, load_between())
+        return cls(found, prior)
 
     @property
     def moved_by(self) -> frozenset[str]:
@@ -149,9 +142,7 @@ class TrialRows:
     def _aim(self, study: str, row: Observation) -> Target:
         kind, error = row_class_of(row), row.standard_error or 0.0
         factor = pooled(self.studies[study][0].pooled_trials)
-        differs = spread_class_of(row, kind)
-        known = self.between.sd(differs, "clinical") or _UNKNOWN[differs]
-        spread = known * factor * (_per_point(row) if kind == "rate" and differs == "points" else 1.0)
+        spread = _BETWEEN["relapse" if row.statistic == "relapse" else kind] * factor
         return Target(
             name=row.id,
             scenario=study,
@@ -180,7 +171,7 @@ class TrialRows:
         empty = np.isnan(found)
         found = np.where(empty & (empty.mean(axis=1, keepdims=True) < _EMPTY), self._values, found)
         sds = np.array([aim.sd for aim in self.aims])
-        return _tamed((found - self._values) / sds)
+        return tamed((found - self._values) / sds)
 
     @cached_property
     def _values(self) -> FloatArray:
@@ -208,19 +199,6 @@ class TrialRows:
         tables = RowTables(study, outcomes)
         smooth = people == _FEW
         return np.stack([_cells_of(tables, row, len(z), smooth) for row in rows], axis=1)
-
-
-def _per_point(row: Observation) -> float:
-    """By how much the logit of a published share changes if everybody's total does by a point."""
-    share = float(expit(to_class_scale("rate", row.value, row.n)))
-    at = float(ndtri(share))
-    return math.exp(-0.5 * at**2) / math.sqrt(2.0 * math.pi) / _PERSONS / (share * (1.0 - share))
-
-
-def _tamed(misses: FloatArray) -> FloatArray:
-    """Misses in SDs, those beyond a few SDs drawn in smoothly."""
-    large = np.maximum(np.abs(misses), _WIDE)
-    return np.where(np.abs(misses) <= _WIDE, misses, np.sign(misses) * _WIDE * (1.0 + np.log(large / _WIDE)))
 
 
 def _cells_of(tables: RowTables, row: Observation, sets: int, smooth: bool) -> FloatArray:

@@ -67,7 +67,8 @@ class Cells:
     shares : array, shape (draws,), optional
         Of a rate, the share of each draw as it is.
     per_point : float, optional
-        Of a share below a limit, by how much its logit changes if everybody's total does by a point.
+        Of what is made of points (shares below a limit, as logits; standardised differences), by how much it
+        changes if everybody's total does by a point.
     """
 
     values: FloatArray
@@ -274,7 +275,8 @@ def of_effect_size(moments: Moments, other: Moments | None = None) -> Cells:
     values, groups = cells.values / np.sqrt(variance), 1.0 if other is None else 2.0
     known = np.isfinite(values) & (cells.sizes > 0.0)
     size = float(np.average(values[known], weights=cells.sizes[known])) if known.any() else 0.0
-    return Cells(values, groups + size**2 / (2.0 * groups), cells.sizes, groups)
+    within = groups + size**2 / (2.0 * groups)
+    return Cells(values, within, cells.sizes, groups, per_point=1.0 / float(np.sqrt(variance)))
 
 
 def of_correlation(people: People, first: FloatArray, second: FloatArray) -> Cells:

@@ -36,8 +36,8 @@ _RELATIVE = ("relative_change", "relative_difference", "response_difference", "c
 #: Statistics that are on the scale of the values themselves.
 _VALUES = ("mean", "median")
 _MEASURES_OF_VALUE = ("at", "peak", "trough", "mean", "rest")
-#: Shares of persons whose total is below a limit.
-_CUT = ("response", "remission")
+#: What is made of points: shares of persons whose total is below a limit, and standardised differences.
+_OF_POINTS = ("response", "remission", "effect_size")
 #: Correlations beyond this have no useful Fisher's z.
 _MOST_CORRELATION = 0.999
 #: Persons in whose place a rate without a number of persons is taken.
@@ -48,9 +48,9 @@ _LARGEST_LOG = 700.0
 def spread_class_of(row: Any, row_class: str) -> str:
     """Rows that differ alike between studies: those of a class, with two exceptions.
 
-    Response and remission are of the class of the points that they are cut from: what is particular to a
-    trial moves everybody's total, and with it the share beyond a limit. Relapse is apart from other rates:
-    whether somebody relapses depends on a rule of the study and on its visits, besides the score.
+    What is made of the total of a scale is of the class of its points: what is particular to a trial moves
+    everybody's total, and with it the share beyond a limit, and the change in standard deviations. Relapse
+    is apart from other rates: whether somebody relapses depends on a rule of the study and on its visits too.
 
     Parameters
     ----------
@@ -59,11 +59,9 @@ def spread_class_of(row: Any, row_class: str) -> str:
     row_class : str
         Its class.
     """
-    if row_class != "rate":
-        return row_class
-    if row.statistic == "relapse":
-        return "relapse"
-    return "points" if row.statistic in _CUT and row.quantity in SCALES else "rate"
+    if row.statistic in _OF_POINTS and row.quantity in SCALES:
+        return "points"
+    return "relapse" if row_class == "rate" and row.statistic == "relapse" else row_class
 
 
 def row_class_of(row: Any) -> str:

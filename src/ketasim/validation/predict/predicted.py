@@ -72,8 +72,8 @@ class Predicted:
     trials : int
         Trials that the number pools.
     per_point : float
-        By how much the statistic changes if everybody's total on the scale does by a point; 1 where that
-        does not matter.
+        By how much the statistic changes if everybody's total on the scale does by a point; 1 for points
+        themselves, and where it does not matter.
     """
 
     study: str
