@@ -176,14 +176,19 @@ def test_null_results_are_judged_by_the_power_of_their_sample() -> None:
     assert (predicted(0.5, 12.0), predicted(0.5, 40.0), predicted(0.0, 40.0)) == (0.0, 1.0, 0.0)
 
 
-def test_a_spread_between_studies_is_found_again() -> None:
+def _points(extra: float, seeds: int) -> list[Predicted]:
+    """Calibration rows in points whose studies differ by so much, from some seeds."""
     works = [Study.load(name) for name in _STUDIES]
-    made = [
+    return [
         item
-        for seed in range(20)
-        for item in _predictions(works, extra=3.0, seed=seed)
+        for seed in range(seeds)
+        for item in _predictions(works, extra=extra, seed=seed)
         if item.row_class == "points" and item.row.use == "calibration"
     ]
+
+
+def test_a_spread_between_studies_is_found_again() -> None:
+    made = _points(3.0, 20)
     found = fit_between(made)
     # Some 300 rows: the SD of an SD is about 4 % of it, and sampling adds as much.
     assert len(made) > 200
@@ -204,13 +209,7 @@ def test_a_study_moves_a_share_by_what_its_points_bring_across_the_limit() -> No
 
 
 def test_one_row_that_is_far_off_does_not_widen_all_others() -> None:
-    works = [Study.load(name) for name in _STUDIES]
-    made = [
-        item
-        for seed in range(10)
-        for item in _predictions(works, extra=2.0, seed=seed)
-        if item.row_class == "points" and item.row.use == "calibration"
-    ]
+    made = _points(2.0, 10)
     plain = fit_between(made).sd("points", "clinical")
     wild = [*made, replace(made[0], cells=made[0].cells + 200.0)]
     # By its square it would count as an SD of more than 10 for each of some 150 rows.

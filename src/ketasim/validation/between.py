@@ -3,10 +3,10 @@
 One rule for all: the standard deviation of a normal effect of the study, on the scale of the row's
 class (``absolute``: in SDs between persons), by maximum likelihood over measured calibration rows, given
 the model's mean and its variance by parameters and sampling; a miss beyond three SDs counts with its
-logarithm, here as in the fit. A class has one value, and a domain one of its
-own where it has at least eight rows; relapse counts as a class of its own, and response, remission and
-standardised differences count as points: a study moves everybody's total, and a share by as much as that
-brings persons across its limit.
+logarithm, here as in the fit. A class has one value, and a domain one of its own where it has at least eight
+rows. Relapse counts as a class of its own; response, remission and standardised differences count as points:
+a study moves everybody's total, and a share by as much as that brings persons across its limit.
+
 Of a number that pools ``k`` trials half of the variance is divided by ``k``: trials differ from each other,
 which averages out, and the model is off for all trials of a kind, which does not. That it is half is assumed.
 """
