@@ -78,15 +78,15 @@ def test_it_serves_the_printed_address_and_ends_with_ctrl_c(tmp_path: Path) -> N
             assert process.stdout is not None
             address = process.stdout.readline().removeprefix("Ketasim explorer: ").strip()
             # The port is open before the model is there: the first reply waits for it.
-            with httpx.Client(follow_redirects=True, timeout=60.0) as browser:
+            with httpx.Client(follow_redirects=True, timeout=300.0) as browser:
                 page = browser.get(address)
                 assert page.status_code == 200
                 assert "token" not in str(page.url)
                 assert browser.get(str(page.url.join("/static/main.js"))).status_code == 200
-            assert httpx.get(str(page.url), timeout=60.0).status_code == 401
+            assert httpx.get(str(page.url), timeout=300.0).status_code == 401
         finally:
             process.send_signal(signal.SIGINT)
-            rest, complaints = process.communicate(timeout=60.0)
+            rest, complaints = process.communicate(timeout=300.0)
     assert process.returncode == 0
     assert "has stopped" in rest
     assert "Traceback" not in complaints

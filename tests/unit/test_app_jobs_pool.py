@@ -25,7 +25,7 @@ from ketasim.errors import KetasimError, StudyError
 
 STUB = (sys.executable, str(Path(__file__).with_name("stub_worker.py")))
 #: A busy machine may take long to begin a process; nothing here waits so long unless it fails.
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 @pytest.fixture(autouse=True)

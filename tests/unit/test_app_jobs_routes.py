@@ -24,7 +24,7 @@ from ketasim.app.limits import limit
 
 STUB = (sys.executable, str(Path(__file__).with_name("stub_worker.py")))
 JOBS = "/api/v1/jobs"
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 SCENARIO = {"regimen": "0.5 mg/kg ketamine iv over 40 min"}
 
 

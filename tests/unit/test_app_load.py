@@ -28,7 +28,7 @@ AXIS = {"dose": 1, "knots_h": [-0.5, 0.0, 2.0, 24.0, 72.0], "shares": [0.1, 0.3,
 #: Failures of the server that have a name of their own.
 NAMED_FAILURES = {"solver_failed", "compiling", "timeout"}
 #: Longer than any of this takes on a busy machine: it fails a test that would hang.
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,12 @@ from ketasim.app.settings import AppSettings
 SETTINGS = AppSettings(token=TOKEN)
 
 
+@pytest.fixture(autouse=True)
+def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What programs say that stand for the explorer here must not be kept for its next start."""
+    monkeypatch.setenv("KETASIM_CACHE_DIR", "off")
+
+
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     with a_loop() as found:

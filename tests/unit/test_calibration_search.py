@@ -183,6 +183,17 @@ def test_an_ensemble_has_the_moments_of_the_posterior(prior: Prior) -> None:
     assert len(np.unique(found.z, axis=0)) == 1500
 
 
+def test_chains_start_as_wide_as_the_normal_approximation_is_within_the_ranges(prior: Prior) -> None:
+    """So that a chain that has not walked far leaves intervals too wide rather than too narrow."""
+    mean, covariance = closed_form()
+    misses = Misses(prior, [Linear(MATRIX, AIM)])
+    best = gauss_newton(misses, np.zeros((1, 3)), 3)[0]
+    found = draw_ensemble(misses, best, sets=1500, steps=1, seed=4)
+    wide = np.random.Generator(np.random.Philox(key=6)).multivariate_normal(mean, covariance, 100_000)
+    kept = wide[(prior.inside(wide) == wide).all(axis=1)]
+    assert found.z.std(axis=0) == pytest.approx(kept.std(axis=0), rel=0.08)
+
+
 def test_an_ensemble_follows_a_curve_that_the_normal_approximation_does_not(prior: Prior) -> None:
     misses = Misses(prior, [Banana()])
     best = fit(misses, seed=1)

@@ -370,7 +370,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
             assert writer.stdin is not None
             writer.stdin.write("\n")
             writer.stdin.flush()
-        assert [writer.communicate(timeout=60) for writer in writers] == [("", ""), ("", "")]
+        assert [writer.communicate(timeout=300) for writer in writers] == [("", ""), ("", "")]
     finally:
         for writer in writers:
             writer.kill()

@@ -94,12 +94,12 @@ def test_workers_that_are_ended_while_they_hand_over_results_keep_nobody_waiting
     time.sleep(0.3)
     for worker in children():
         worker.terminate()
-        worker.join(10.0)
+        worker.join(60.0)
     began = time.monotonic()
     with pytest.raises(StudyError, match="a worker process ended"):
         list(coming)
     # At once, but for a busy machine.
-    assert time.monotonic() - began < 10.0
+    assert time.monotonic() - began < 60.0
 
 
 def test_who_stops_asking_ends_the_workers() -> None:

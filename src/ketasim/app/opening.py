@@ -11,8 +11,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ketasim.app import pages, problems
+from ketasim.app.first_answers import FirstAnswers
 from ketasim.app.paths import API
-from ketasim.app.security import Guard
+from ketasim.app.security import Guard, Replayed
 from ketasim.app.settings import AppSettings
 
 __all__ = ["Opening"]
@@ -30,6 +31,7 @@ class Opening:
     def __init__(self, settings: AppSettings) -> None:
         self._settings = settings
         self._pages = _page_app(settings)
+        self._known = FirstAnswers()
         self._early = Guard(self._wait, settings)
         self._loading: asyncio.Task[FastAPI] | None = None
         self._lifespan: AbstractAsyncContextManager[Any] | None = None
@@ -40,7 +42,7 @@ class Opening:
             await self._live(receive, send)
         elif not scope.get("path", "").startswith(API):
             await self._pages(scope, receive, send)
-        elif self._loaded is not None:
+        elif self._loaded is not None and not self._known.wants(scope):
             await self._loaded(scope, receive, send)
         else:
             # Who may not ask need not wait.
@@ -55,9 +57,12 @@ class Opening:
     async def _wait(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._loading is None:
             raise RuntimeError("a request came before the server had begun")
+        body = (await receive()).get("body", b"")
+        if self._known.wants(scope) and await self._known.answer(scope, body, send):
+            return
         # Shielded: who leaves must not stop the loading for all.
         app = await asyncio.shield(self._loading)
-        await app(scope, receive, send)
+        await self._known.ask(app, scope, body, Replayed(body, receive), send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -28,7 +28,7 @@ from ketasim.app.problems import (
 from ketasim.app.reading_json import read_json
 from ketasim.app.settings import AppSettings
 
-__all__ = ["POLICY", "Guard"]
+__all__ = ["POLICY", "Guard", "Replayed"]
 
 #: What a page may load: only what this server gives.
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
@@ -185,10 +185,10 @@ async def _checked_body(scope: Scope, receive: Receive) -> Receive:
         if kind != "application/json":
             raise from_status(415, "Send JSON, with the header 'Content-Type: application/json'.")
         read_json(bytes(body))
-    return _Replayed(bytes(body), receive)
+    return Replayed(bytes(body), receive)
 
 
-class _Replayed:
+class Replayed:
     """Gives a body that was read already, then whatever comes after it."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:

@@ -109,16 +109,27 @@ class KernelCache:
         ValueError
             If the key is not one of :meth:`make_key`; a file is named by it.
         """
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"kernel cache: {key!r} is not a key; use KernelCache.make_key")
-        if self.folder is None:
-            return make()
-        path = self.folder / f"{key}{_SUFFIX}"
-        found = _read(path, key)
+        found = self.find(key)
         if found is None:
             found = make()
-            _keep(path, key, found)
+            self.keep(key, found)
         return found
+
+    def find(self, key: str) -> bytes | None:
+        """Return an entry, or None if there is none; errors as of :meth:`get_or_make`."""
+        path = self._path(key)
+        return None if path is None else _read(path, key)
+
+    def keep(self, key: str, entry: bytes) -> None:
+        """Keep an entry if that is possible; errors as of :meth:`get_or_make`."""
+        path = self._path(key)
+        if path is not None:
+            _keep(path, key, entry)
+
+    def _path(self, key: str) -> Path | None:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"kernel cache: {key!r} is not a key; use KernelCache.make_key")
+        return None if self.folder is None else self.folder / f"{key}{_SUFFIX}"
 
 
 def default_cache() -> KernelCache:

@@ -106,7 +106,7 @@ export function figure({ title, note, sentence, drawing, head, rows, key }) {
     drawing, el("p", { class: "chart-sentence", id }, sentence), press, holder);
 }
 
-/** A modal over the page; the focus returns to where it was. Gives {body, close, node}. */
+/** A modal over the page; the focus returns to where it was, unless it is elsewhere by then. Gives {body, close, node}. */
 export function dialog(title, props = {}) {
   const before = document.activeElement;
   const head = uid("dlg");
@@ -117,7 +117,8 @@ export function dialog(title, props = {}) {
   node.addEventListener("close", () => {
     node.remove();
     if (props.onClose) props.onClose();
-    if (before && before.isConnected) before.focus();
+    const nowhere = !document.activeElement || document.activeElement === document.body;
+    if (nowhere && before && before.isConnected) before.focus();
   });
   node.addEventListener("click", (e) => e.target === node && close());
   (document.getElementById("overlays") || document.body).append(node);
