@@ -57,9 +57,9 @@ CORRUPTIONS, DATASETS, PERMUTATIONS = 40, 12, 2
 class Bench:
     """Works and what the whole chain says of them; predicted once."""
 
-    def __init__(self, keep: Path | None, own_draws: bool = False) -> None:
+    def __init__(self, keep: Path | None, own_draws: bool = False, workers: int = 1) -> None:
         self.works, self.failed = read_works(None)
-        self.own_draws = own_draws
+        self.own_draws, self.workers = own_draws, workers
         self._keep = keep
         self._found: list[Predicted] | None = None
 
@@ -175,9 +175,9 @@ def corruption(bench: Bench) -> dict[str, Any]:
     return found
 
 
-def synthetic(bench: Bench) -> dict[str, Any]:  # noqa: ARG001 - one signature for all pieces
+def synthetic(bench: Bench) -> dict[str, Any]:
     """Calibration on synthetic data of known parameters."""
-    items = synthetic_calibration(DATASETS)
+    items = synthetic_calibration(DATASETS, workers=bench.workers)
     found: dict[str, Any] = {"datasets": len(items)}
     for name in ("by_slopes", "by_ensemble"):
         hits = [getattr(item, name) for item in items]
@@ -202,11 +202,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PIECES, default=list(PIECES))
     parser.add_argument("--predictions", type=Path, help="file that keeps the chain's predictions")
     parser.add_argument("--own-draws", action="store_true", help="draw a posterior around the tables first")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the synthetic data sets")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the table")
     chosen = parser.parse_args()
     path = chosen.out / "robustness.json"
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    bench = Bench(chosen.predictions, chosen.own_draws)
+    bench = Bench(chosen.predictions, chosen.own_draws, chosen.workers)
     for name in chosen.only:
         start = time.process_time()
         found[name] = RUNNERS[name](bench)

@@ -149,9 +149,6 @@ def test_an_exponential_is_found_and_what_is_none_is_not() -> None:
     # Two equal lags one after the other: the textbook sigmoid, 1 - (1 + t) exp(-t).
     lagged, _ = exponential_miss(times, 1.0 - (1.0 + times) * np.exp(-times))
     assert 0.05 < lagged < 0.2
-    # Fewer time constants, as where a calibration asks often, say nearly the same.
-    coarse, _ = exponential_miss(times, 1.0 - (1.0 + times) * np.exp(-times), tries=20)
-    assert coarse == pytest.approx(lagged, abs=0.005)
     # Early on a lagged response is small, and an exponential that fits the rest misses it by more of itself.
     assert exponential_miss(times, 1.0 - (1.0 + times) * np.exp(-times), pointwise=True)[0] > lagged
     assert exponential_miss(times, 1.0 - np.exp(-times / 3.0), pointwise=True)[0] < 2e-3

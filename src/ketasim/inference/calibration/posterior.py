@@ -1,10 +1,11 @@
 """An ensemble of parameter sets that the targets leave possible.
 
-Chains start from the normal approximation at the best fit (Laplace, prior included) and walk by steps that
-leave it as it is (preconditioned Crank-Nicolson); a step is taken by how much better or worse than that
-approximation a set really does. Where the model is straight every step is taken, and the ensemble is exact.
-Where it is curved, chains learn the shape from each other: every other step follows the difference of two
-sets of the other half (differential evolution; ter Braak 2006, in halves as Goodman and Weare 2010).
+Chains start from the normal approximation at the best fit (Laplace, prior included), within the ranges of the
+tables, and walk by steps that leave it as it is (preconditioned Crank-Nicolson); a step is taken by how much
+better or worse than that approximation a set really does. Where the model is straight every step is taken,
+and the ensemble is exact. Where it is curved, chains learn the shape from each other: every other step
+follows the difference of two sets of the other half (differential evolution; ter Braak 2006, in halves as
+Goodman and Weare 2010).
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr, ndtri
 
 from ketasim.errors import ModelError
-from ketasim.inference.calibration.prior import Prior
+from ketasim.inference.calibration.prior import EDGE, Prior
 from ketasim.inference.calibration.search import Fit, Misses, costs
 
 __all__ = ["Ensemble", "draw_ensemble"]
@@ -25,6 +27,8 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Chains whose first set has no solution draw it anew, so often at most.
 _REDRAWS = 20
+#: Rounds over all parameters until draws of the approximation know its ranges, and between two draws.
+_ROUNDS, _ROUNDS_BETWEEN = 40, 4
 #: Length of a step at first, its bounds, and the share of steps that should be taken.
 _LENGTH, _SHORTEST, _LONGEST, _WANTED = 0.3, 0.02, 1.0, 0.3
 #: Length of a step along the difference of two sets, times the root of twice the dimensions (2.38 is best for
@@ -89,7 +93,7 @@ def draw_ensemble(
     found: Fit,
     *,
     sets: int = 200,
-    steps: int = 120,
+    steps: int = 200,
     seed: int = 1,
     exact: int | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
@@ -168,18 +172,31 @@ def _first(
     departure: _Departure, prior: Prior, sets: int, random: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """First set of each chain, and its departure."""
-    centre = departure.found.z
-    z = np.tile(centre, (sets, 1))
-    level = np.full(sets, np.inf)
-    for _ in range(_REDRAWS):
+    drawn = np.tile(prior.inside(departure.found.z), (sets, 1))
+    z, level = drawn.copy(), np.full(sets, np.inf)
+    for number in range(_REDRAWS):
         lost = np.flatnonzero(~np.isfinite(level))
         if not len(lost):
             return z, level
-        # A little narrower, so that most lie where the approximation holds.
-        noise = random.standard_normal((len(lost), len(centre))) @ departure.root.T
-        z[lost] = prior.inside(centre + 0.7 * noise)
+        _draw_within(departure.found, drawn, random, _ROUNDS_BETWEEN if number else _ROUNDS)
+        z[lost] = drawn[lost]
         level[lost] = departure(z[lost])
     raise ModelError(
         f"posterior: after {_REDRAWS} draws {np.sum(~np.isfinite(level))} of {sets} chains have no first set "
         "with a solution; look at the fit first."
     )
+
+
+def _draw_within(found: Fit, z: FloatArray, random: np.random.Generator, rounds: int) -> None:
+    """Move rows of `z` by the normal approximation within the ranges, one parameter after another (Gibbs)."""
+    square = found.jacobian.T @ found.jacobian + np.eye(len(found.z))
+    for _ in range(rounds):
+        for place, own in enumerate(np.diag(square)):
+            sd = 1.0 / np.sqrt(own)
+            rest = (z - found.z) @ square[:, place] - (z[:, place] - found.z[place]) * own
+            mean = found.z[place] - rest / own
+            low, high = ndtr((-EDGE - mean) / sd), ndtr((EDGE - mean) / sd)
+            shares = random.uniform(size=len(z))
+            drawn = mean + sd * ndtri(low + shares * (high - low))
+            # Far outside its range a normal leaves no room for the arithmetic.
+            z[:, place] = np.clip(drawn, -EDGE, EDGE)

@@ -13,7 +13,7 @@ from ketasim.model.parameters import ParameterSet
 from ketasim.population.draws import Draws
 from ketasim.trials.study.rules import Z95
 
-__all__ = ["BIOLOGY", "FREE", "INFORMED", "SCORING", "Prior", "shrinkage"]
+__all__ = ["BIOLOGY", "EDGE", "FREE", "INFORMED", "SCORING", "Prior", "shrinkage"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -86,7 +86,7 @@ FREE = (*BIOLOGY, *SCORING)
 #: Width of a 95 % range in standard deviations.
 _WIDTH = 2.0 * Z95
 #: How far from its centre a fitted value may lie, in prior SDs: inside the range of its table.
-_EDGE = 0.999 * Z95
+EDGE = 0.999 * Z95
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,7 @@ class Prior:
 
     def inside(self, z: FloatArray) -> FloatArray:
         """Standardised values, moved into the ranges of the tables."""
-        return np.clip(z, -_EDGE, _EDGE)
+        return np.clip(z, -EDGE, EDGE)
 
     def values(self, z: FloatArray) -> FloatArray:
         """Values in the units of the tables at standardised logarithms; shape as ``z``."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -123,10 +125,10 @@ def recover(
     data: FloatArray,
     *,
     seed: int,
-    starts: int = 12,
-    steps: int = 10,
+    starts: int = 48,
+    steps: int = 25,
     sets: int = 40,
-    walk: int = 30,
+    walk: int = 60,
 ) -> Recovered:
     """Fit one synthetic data set as the calibration fits the published one.
 
@@ -144,7 +146,7 @@ def recover(
         Of the search, and number and length of the chains of the ensemble.
     """
     misses = Misses(prior, list(blocks_of(data)))
-    found = fit(misses, seed=seed, starts=starts, kept=1, first_steps=2, last_steps=steps)
+    found = fit(misses, seed=seed, starts=starts, kept=2, last_steps=steps)
     ensemble = draw_ensemble(misses, found, sets=sets, steps=walk, seed=seed)
     low, high = np.quantile(ensemble.z, _ENDS, axis=0)
     at_truth = float(misses.cost(truth[None])[0])
@@ -173,6 +175,7 @@ def synthetic_calibration(
     targets: Sequence[Target] | None = None,
     progress: Progress = lambda *_: None,
     names: Sequence[str] = BIOLOGY,
+    workers: int = 1,
 ) -> list[Recovered]:
     """Calibrate to synthetic data of known parameters.
 
@@ -188,30 +191,39 @@ def synthetic_calibration(
         Told what is done, how much of it, and how much in all.
     names : sequence of str
         Free parameters.
+    workers : int
+        Processes.
 
     Returns
     -------
     list of Recovered
         One a data set.
     """
-    prior = Prior(load_parameters(), tuple(names))
     aims = tuple(load_targets() if targets is None else targets)
+    calls = ([seed] * datasets, range(datasets), [aims] * datasets, [tuple(names)] * datasets)
+    found = []
+    with ExitStack() as stack:
+        spread = map if workers == 1 else stack.enter_context(ProcessPoolExecutor(workers)).map
+        for item in spread(_recovered, *calls):
+            found.append(item)
+            progress("synthetic data", len(found), datasets)
+    return found
+
+
+def _recovered(seed: int, number: int, aims: tuple[Target, ...], names: tuple[str, ...]) -> Recovered:
+    """Make one data set, and fit it."""
+    prior = Prior(load_parameters(), names)
     simulator = Simulator(build_chain(parameters=prior.base), _RTOL)
     sds = np.array([aim.sd for aim in aims])
-    free = TypicalTargets(aims, prior, [simulator])
 
     def blocks_of(data: FloatArray) -> Sequence[Block]:
         own = tuple(replace(aim, value=value) for aim, value in zip(aims, data.tolist(), strict=True))
         return [TypicalTargets(own, prior, [simulator])]
 
-    found = []
-    for number in range(datasets):
-        random = np.random.Generator(np.random.Philox(key=[seed, number]))
-        truth, reached = _truth(random, prior, free)
-        data = reached + sds * random.standard_normal(len(sds))
-        found.append(recover(blocks_of, prior, truth, data, seed=number + 1))
-        progress("synthetic data", number + 1, datasets)
-    return found
+    random = np.random.Generator(np.random.Philox(key=[seed, number]))
+    truth, reached = _truth(random, prior, TypicalTargets(aims, prior, [simulator]))
+    data = reached + sds * random.standard_normal(len(sds))
+    return recover(blocks_of, prior, truth, data, seed=number + 1)
 
 
 def informed(items: Sequence[Recovered], hits: Sequence[npt.NDArray[np.bool_]]) -> Coverage:
