@@ -298,3 +298,20 @@ def test_keys_choose_dose_clock_scale_and_row(explore: Opener) -> None:
     explorer.press("Shift+ArrowLeft")
     explorer.settle()
     assert float(explorer.page.locator(".seam-handle").last.get_attribute("aria-valuenow") or 0) < place
+
+
+def test_a_dialog_that_closes_gives_the_focus_back_and_takes_it_from_nobody(explore: Opener) -> None:
+    explorer = explore(link=link_of([{"regimen": INFUSION}], bands="none"))
+    page = explorer.page
+    page.get_by_role("button", name="Export", exact=True).focus()
+    explorer.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    explorer.press("Escape")
+    explorer.until("!document.querySelector('dialog')", "the dialog to go")
+    assert "Export" in explorer.focused()
+    explorer.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    # A quick reader goes on before the page is told that its dialog has closed.
+    page.evaluate("document.querySelector('dialog').close(); document.getElementById('chain').focus()")
+    explorer.until("!document.querySelector('dialog')", "the dialog to go")
+    assert "#chain" in explorer.focused()
