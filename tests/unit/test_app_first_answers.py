@@ -54,7 +54,7 @@ class Program:
         async def answered(request: Request) -> Response:
             self.asked.append(await request.body())
             text = f"answer {len(self.asked)} to {self.asked[-1].decode()}"
-            return Response(text, self._status, {"x-of": "the program"})
+            return Response(text, self._status, {"x-of": "the program", "etag": f'"{len(text)}"'})
 
         app.add_api_route(META, answered, methods=["GET"])
         app.add_api_route(SIMULATE, answered, methods=["POST"])
@@ -105,6 +105,25 @@ def test_a_later_start_answers_before_the_program_is_loaded(
         assert same.headers["content-security-policy"] == one.headers["content-security-policy"]
     assert later.asked == [b'{"dose":2}']
     assert other.text == 'answer 1 to {"dose":2}'
+
+
+def test_a_browser_that_was_here_before_is_told_that_nothing_has_changed(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = during(loop, monkeypatch, Program(), both)
+
+    async def work(browser: httpx.AsyncClient) -> list[httpx.Response]:
+        return [
+            await browser.get(META, headers={"if-none-match": tag})
+            for tag in (first.headers["etag"], '"other"')
+        ]
+
+    later = Program()
+    same, other = during(loop, monkeypatch, later, work)
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert "content-security-policy" in same.headers
+    assert (other.status_code, other.content) == (200, first.content)
+    assert not later.asked
 
 
 def test_another_version_of_the_program_is_asked_anew(

@@ -31,8 +31,8 @@ _KINDS = (".py", ".csv", ".json", ".yaml")
 _CLOCK_S = 1.0
 #: How many questions of a start, and the largest answer that is kept, in bytes.
 _MOST, _LARGEST = 4, 2_000_000
-#: Headers of a question by which answers differ.
-_VARY = ("accept-encoding", "if-none-match")
+#: Headers that say what a body is.
+_OF_BODY = ("content-type", "content-length", "content-encoding")
 
 
 class FirstAnswers:
@@ -60,9 +60,14 @@ class FirstAnswers:
             return False
         self._left -= 1
         head, _, payload = found.partition(b"\n")
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in json.loads(head)]
-        await send({"type": "http.response.start", "status": 200, "headers": raw})
-        await send({"type": "http.response.body", "body": payload})
+        headers = dict(json.loads(head))
+        # A browser that was here before has the facts of the model already.
+        known = "etag" in headers and headers["etag"] in Headers(scope=scope).get("if-none-match", "")
+        if known:
+            headers = {name: value for name, value in headers.items() if name not in _OF_BODY}
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": 304 if known else 200, "headers": raw})
+        await send({"type": "http.response.body", "body": b"" if known else payload})
         return True
 
     async def ask(self, app: ASGIApp, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
@@ -90,9 +95,9 @@ def _key(scope: Scope, body: bytes) -> str | None:
     stamp = _stamp()
     if stamp is None:
         return None
-    asked = (scope["method"], scope["path"], scope.get("query_string", b""), body)
-    headers = Headers(scope=scope)
-    return KernelCache.make_key("first answer", stamp, *asked, *(headers.get(name, "") for name in _VARY))
+    packing = Headers(scope=scope).get("accept-encoding", "")
+    asked = (scope["method"], scope["path"], scope.get("query_string", b""), packing, body)
+    return KernelCache.make_key("first answer", stamp, *asked)
 
 
 @cache

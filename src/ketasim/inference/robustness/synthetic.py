@@ -127,8 +127,8 @@ def recover(
     seed: int,
     starts: int = 48,
     steps: int = 25,
-    sets: int = 40,
-    walk: int = 60,
+    sets: int = 48,
+    walk: int = 120,
 ) -> Recovered:
     """Fit one synthetic data set as the calibration fits the published one.
 
