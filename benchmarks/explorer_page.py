@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from tests.browser.explorer import INFUSION, TWICE_WEEKLY, Explorer, link_of
@@ -14,6 +15,7 @@ __all__ = [
     "drag_for",
     "dragged",
     "link",
+    "new_link",
     "redraws",
     "releases",
     "stages",
@@ -121,6 +123,11 @@ def link(scenarios: int = 1, **state: Any) -> str:
     """A link with scenarios A to D: the first is moved, the others are eight infusions of other sizes."""
     others = [TWICE_WEEKLY.replace("0.5", size) for size in ("0.4", "0.6", "0.75")]
     return link_of([{"regimen": text} for text in (INFUSION, *others)[:scenarios]], **state)
+
+
+def new_link() -> str:
+    """A link that nobody has opened yet: no answer to it is kept."""
+    return link_of([{"regimen": INFUSION.replace("0.5", f"{random.uniform(0.3, 0.7):.8f}")}])
 
 
 def drag(explorer: Explorer, count: int) -> list[float]:

@@ -1,10 +1,10 @@
 """What the model's success hangs on, as numbers: padding, ablation, permuted draws, wrong numbers, recovery.
 
 ``python -m benchmarks.robustness`` runs everything, synthetic data on ``--workers`` processes, and writes
-``ROBUSTNESS.md`` and ``robustness.json`` beside this file. ``--only`` runs some pieces anew and keeps the others' numbers;
-``--predictions FILE`` keeps the predictions of the whole chain between runs. ``--own-draws`` draws a
-posterior around the tables first, by the targets about the typical patient, for when the tables are newer
-than the shipped posterior.
+``ROBUSTNESS.md`` and ``robustness.json`` beside this file. ``--only`` runs some pieces anew and keeps the
+others' numbers; ``--predictions FILE`` keeps the predictions of the whole chain between runs.
+``--own-draws`` draws a posterior around the tables first, by the targets about the typical patient, for when
+the tables are newer than the shipped posterior.
 """
 
 from __future__ import annotations

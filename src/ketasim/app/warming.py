@@ -42,10 +42,10 @@ class Warming:
 
     def _work(self) -> None:
         _, make_curves = scenarios.warm_steps()[0]
-        # The page asks for the first of these before it asks for curves.
-        _try(meta_body)
+        # A page that has no facts of the model yet has them made beside this.
         _try(make_curves)
         self._ready.set()
+        _try(meta_body)
         self._go_on()
 
     def _go_on(self) -> None:
