@@ -41,7 +41,7 @@ demo: $(RUN_READY)
 	@echo "The report is $(CURDIR)/$(DEMO)/report.html"
 
 test: $(DEV_READY)
-	$(VENV_PYTHON) -m pytest -n auto --dist loadgroup
+	$(VENV_PYTHON) -m pytest -n auto --dist loadscope
 
 lint: $(DEV_READY)
 	$(BIN)/ruff check .

@@ -21,13 +21,6 @@ _HERE = Path(__file__).parent
 _CHROMIUM = Chromium()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all of them in one process of pytest-xdist, if it is run with ``--dist loadgroup``."""
-    for item in items:
-        if item.path.is_relative_to(_HERE):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:  # noqa: ARG001
     """Close the browser before tests of other kinds: while it is open, the thread's event loop is taken."""
