@@ -71,3 +71,30 @@ def an_app(state: Path) -> Iterator[Client]:
             yield Client(app, loop)
         finally:
             loop.run_until_complete(context.__aexit__(None, None, None))
+
+
+async def lived(app: Any, during: Any) -> list[str]:
+    """Run something while a server lives, and return what the application said of its life."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+    orders: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    told: list[str] = []
+
+    async def send(message: Any) -> None:
+        told.append(message["type"])
+        (begun if message["type"] == "lifespan.startup.complete" else ended).set()
+
+    task = asyncio.create_task(app({"type": "lifespan"}, orders.get, send))
+    await orders.put({"type": "lifespan.startup"})
+    await begun.wait()
+    try:
+        await during()
+    finally:
+        await orders.put({"type": "lifespan.shutdown"})
+        await ended.wait()
+        await task
+    return told
+
+
+def connected(app: Any) -> httpx.AsyncClient:
+    """A client with the token, for work inside a loop."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE, headers=BEARER)

@@ -13,8 +13,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the explorer needs the extra 'app'")
 import httpx
 from fastapi import FastAPI, Request, Response
-from tests.unit.app_client import TOKEN, a_loop
-from tests.unit.test_app_opening import client, lived
+from tests.unit.app_client import TOKEN, a_loop, connected, lived
 
 from ketasim.app import first_answers, opening
 from ketasim.app.opening import Opening
@@ -73,7 +72,7 @@ def during(
     found = []
 
     async def with_client() -> None:
-        async with client(app) as browser:
+        async with connected(app) as browser:
             found.append(await work(browser))
 
     loop.run_until_complete(lived(app, with_client))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 pytest.importorskip("fastapi", reason="the explorer needs the extra 'app'")
 import httpx
 from fastapi import FastAPI
-from tests.unit.app_client import BASE, BEARER, TOKEN, a_loop
+from tests.unit.app_client import BASE, TOKEN, a_loop, connected, lived
 
 from ketasim.app import opening
 from ketasim.app.opening import Opening
@@ -33,32 +32,6 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
         yield found
 
 
-async def lived(app: Opening, during: Any) -> list[str]:
-    """Run something while a server lives, and return what the application said of its life."""
-    begun, ended = asyncio.Event(), asyncio.Event()
-    orders: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    told: list[str] = []
-
-    async def send(message: Any) -> None:
-        told.append(message["type"])
-        (begun if message["type"] == "lifespan.startup.complete" else ended).set()
-
-    task = asyncio.create_task(app({"type": "lifespan"}, orders.get, send))
-    await orders.put({"type": "lifespan.startup"})
-    await begun.wait()
-    try:
-        await during()
-    finally:
-        await orders.put({"type": "lifespan.shutdown"})
-        await ended.wait()
-        await task
-    return told
-
-
-def client(app: Opening) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE, headers=BEARER)
-
-
 def test_the_page_does_not_wait_for_the_model(
     loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,7 +47,7 @@ def test_the_page_does_not_wait_for_the_model(
     app = Opening(SETTINGS)
 
     async def during() -> None:
-        async with client(app) as browser:
+        async with connected(app) as browser:
             asked = asyncio.create_task(browser.get("/api/v1/meta"))
             page = await browser.get("/")
             assert page.status_code == 200
@@ -100,7 +73,7 @@ def test_a_model_that_cannot_be_loaded_is_said_and_the_server_ends_in_order(
     app = Opening(SETTINGS)
 
     async def during() -> None:
-        async with client(app) as browser:
+        async with connected(app) as browser:
             for _ in range(2):
                 reply = await browser.get("/api/v1/meta")
                 assert (reply.status_code, reply.json()["code"]) == (500, "failed")

@@ -198,5 +198,5 @@ def _draw_within(found: Fit, z: FloatArray, random: np.random.Generator, rounds:
             low, high = ndtr((-EDGE - mean) / sd), ndtr((EDGE - mean) / sd)
             shares = random.uniform(size=len(z))
             drawn = mean + sd * ndtri(low + shares * (high - low))
-            # Far outside its range a normal leaves no room for the arithmetic.
-            z[:, place] = np.clip(drawn, -EDGE, EDGE)
+            # A normal that lies far outside of the range leaves the arithmetic no room: its nearer end.
+            z[:, place] = np.clip(np.where(high > low, drawn, mean), -EDGE, EDGE)
