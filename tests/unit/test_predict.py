@@ -233,10 +233,42 @@ def test_a_shift_of_everybody_moves_a_share_as_the_density_at_its_limit_says() -
     assert small < large
 
 
+@pytest.mark.parametrize("limit", [-30.0, -24.0, -5.0, 14.0])
+def test_a_share_varies_between_trials_as_trials_that_are_off_show(limit: float) -> None:
+    """Against trials of 13 people, each moved by its own normal amount, counted one by one."""
+    random = np.random.default_rng(8)
+    totals = random.normal(0.0, 10.0, (4000, 8))
+    share, worse, better = (people((totals + shift <= limit).astype(float)) for shift in (0.0, 3.0, -3.0))
+    found = cells.in_sample(
+        cells.moved_by(
+            cells.of_rate(share.moments(share.values)),
+            worse.moments(worse.values),
+            better.moments(better.values),
+            6.0,
+        ),
+        13.0,
+    )
+    own = {"within": found.within, "n": 13.0, "noise": found.noise, "per_point": found.per_point}
+    item = predicted(found.values.tolist(), "rate", **own)
+    shifts = random.normal(0.0, 3.0, 200_000)
+    hits = random.binomial(13, norm.cdf((limit - shifts) / 10.0))
+    seen = np.log((hits + 0.5) / (13.0 - hits + 0.5))
+    assert item.sd(between=3.0 * item.per_point) == pytest.approx(seen.std(), rel=0.02)
+
+
 def test_a_limit_that_nobody_is_near_is_given_a_least_density() -> None:
     nobody = people(np.zeros((10, 8)))
     moments = nobody.moments(nobody.values)
     assert (cells.moved_by(cells.of_rate(moments), moments, moments, 6.0).per_point or 0.0) > 0.0
+
+
+def test_people_rate_a_high_as_differently_as_was_published() -> None:
+    """A coefficient of variation of 0.51 (jonkman2018_no); people of the model differ by 0.29."""
+    error = error_of("drug_high", "safety")
+    assert error is not None
+    people = np.random.default_rng(3).lognormal(np.log(46.0), 0.29, 200_000)
+    read = read_with_error(people, error, "at", 1, "any")
+    assert read.std() / read.mean() == pytest.approx(0.51, abs=0.03)
 
 
 def test_rates_without_any_event_stay_finite() -> None:

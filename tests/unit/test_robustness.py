@@ -241,8 +241,8 @@ def test_recovery_of_a_linear_problem_is_exact_and_covers() -> None:
             data,
             seed=number + 1,
             starts=8,
-            sets=60,
-            walk=20,
+            sets=200,
+            rounds=3,
         )
         centre = prior.inside(covariance @ matrix.T @ data)
         if not (np.abs(centre) > 1.95).any():

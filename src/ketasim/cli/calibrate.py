@@ -179,9 +179,8 @@ def _posterior(write: Path | None, workers: int, sets: int) -> None:
     screen = output()
     screen.print(plain_table(("parameter", "by slopes", "of the sets", "reading"), rows))
     screen.print(
-        f"Loss at the tables' values {found.cost:.4g}. Of the steps of {len(ensemble.z)} chains "
-        f"{ensemble.accepted:.0%} were taken in the second half; {ensemble.moved:.0%} of the chains moved "
-        "ten times or more."
+        f"Loss at the tables' values {found.cost:.4g}. The model agreed with {ensemble.agreed:.0%} of the "
+        f"walks of {len(ensemble.z)} chains; {ensemble.moved:.0%} of the chains moved five times or more."
     )
     if write is not None:
         path = write / POSTERIOR_FILE

@@ -105,13 +105,16 @@ function head(app) {
   const scale = moodScale();
   const root = el("section", { class: "panel read-head" }, time, el("p", { class: "big" }, value, " ", unit), change,
     scale.root, others);
-  const draw = () => {
-    const state = app.store.get();
+  const read = () => {
+    const { active, scenarios, tau_h: tau } = app.store.get();
     const dose = app.dose();
-    const { number, timeWords, range, sentence } = app.format;
-    const words = timeWords(state.tau_h, (dose && dose.index) || 1);
+    const others = scenarios.filter((s) => s.letter !== active).map((s) => [s.letter, atCursor(app, s.letter)?.value]);
+    return { words: app.format.timeWords(tau, (dose && dose.index) || 1), at: atCursor(app, active), others,
+      name: controlName(app.resultOf(active)) };
+  };
+  const draw = ({ words, at, others: rest, name }) => {
+    const { number, range, sentence } = app.format;
     setText(time, words.startsWith("at ") ? sentence(words) : `At ${words}`);
-    const at = atCursor(app, state.active);
     if (!at) {
       setText(value, "…");
       setText(unit, "MADRS");
@@ -119,7 +122,6 @@ function head(app) {
     }
     setText(value, number(at.value));
     setText(unit, "MADRS");
-    const name = controlName(app.resultOf(state.active));
     const bits = [];
     if (at.change !== null) bits.push(el("b", {}, gap(app.format, at.change, at.value)), " from baseline");
     if (name && at.against !== null) {
@@ -128,14 +130,11 @@ function head(app) {
     }
     put(change, bits, bits.length ? "." : "");
     scale.draw(at);
-    const rest = state.scenarios.filter((s) => s.letter !== state.active).map((s) => {
-      const b = atCursor(app, s.letter);
-      return b && `${s.letter} ${number(b.value)}`;
-    }).filter(Boolean);
-    setText(others, rest.length ? `At the same time: ${rest.join(", ")}.` : "");
-    others.hidden = !rest.length;
+    const told = rest.filter(([, v]) => finite(v)).map(([letter, v]) => `${letter} ${number(v)}`);
+    setText(others, told.length ? `At the same time: ${told.join(", ")}.` : "");
+    others.hidden = !told.length;
   };
-  return { root, draw };
+  return { root, draw: whenNew(read, draw) };
 }
 
 /** MADRS 0 to 60 as a line with the value, the control and the baseline. */

@@ -230,13 +230,13 @@ function drawRange({ row, nodes, scale }, [low, high], reach, style) {
 function point(state, i, x) {
   const { nodes, drawn, scale, size } = state;
   const first = drawn[0];
-  nodes.parts.dot.style.display = first ? "" : "none";
+  setAttr(nodes.parts.dot, "display", first ? null : "none");
   if (!first) return;
   const now = first.series.mid[i];
   setText(nodes.value, say(state, now));
   nodes.value.classList.toggle("long", nodes.value.textContent.length > LONG);
-  nodes.parts.dot.setAttribute("cx", x);
-  nodes.parts.dot.setAttribute("cy", Math.min(size.height - 1, Math.max(1, scale.y(now))).toFixed(1));
+  setAttr(nodes.parts.dot, "cx", x);
+  setAttr(nodes.parts.dot, "cy", Math.min(size.height - 1, Math.max(1, scale.y(now))).toFixed(1));
   setText(
     nodes.pins,
     drawn

@@ -141,6 +141,10 @@ class Fit:
     jacobian: FloatArray
     steps: int
 
+    def straight(self, z: FloatArray) -> FloatArray:
+        """Misses at rows of standardised values if they followed the slopes, shape (sets, targets)."""
+        return np.asarray(self.residuals + (z - self.z) @ self.jacobian.T, dtype=np.float64)
+
     @property
     def covariance(self) -> FloatArray:
         """Covariance of the standardised values, prior included (Laplace)."""

@@ -17,8 +17,8 @@ __all__ = ["SETS", "WiringFit", "calibrate_wirings", "free_parameters", "opened"
 
 Progress = Callable[[str, int, int], None]
 
-#: Sets that are drawn around each fit, and steps of the chain that gives each.
-SETS, STEPS = 40, 30
+#: Sets that are drawn around each fit, and verdicts of the model on each.
+SETS, ROUNDS = 40, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ def calibrate_wirings(
     *,
     names: Iterable[str] = tuple(WIRINGS),
     sets: int = SETS,
-    steps: int = STEPS,
+    rounds: int = ROUNDS,
     starts: int = 96,
 ) -> dict[str, WiringFit]:
     """Fit every wiring to the targets about the typical patient.
@@ -89,8 +89,8 @@ def calibrate_wirings(
         Told what is done, how much of it, and how much in all.
     names : iterable of str
         Wirings; default: all, the default one among them.
-    sets, steps : int
-        Sets that are drawn around each fit, and steps of the chain that gives each.
+    sets, rounds : int
+        Sets that are drawn around each fit, and verdicts of the model on each.
     starts : int
         Points of the prior at which a search looks.
 
@@ -112,7 +112,7 @@ def calibrate_wirings(
             base, names=free, trials=False, seeds=seeds, workers=workers, starts=starts, progress=told
         )
         with misses_of(base, free, trials=False, workers=workers) as misses:
-            ensemble = draw_ensemble(misses, result.best, sets=sets, steps=steps)
+            ensemble = draw_ensemble(misses, result.best, sets=sets, rounds=rounds)
         own = {item.name: getattr(result, item.name) for item in fields(Calibration)}
         found[name] = WiringFit(**own, wiring=wiring, ensemble=ensemble)
     return found

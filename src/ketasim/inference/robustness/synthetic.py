@@ -127,8 +127,8 @@ def recover(
     seed: int,
     starts: int = 48,
     steps: int = 25,
-    sets: int = 48,
-    walk: int = 120,
+    sets: int = 200,
+    rounds: int = 12,
 ) -> Recovered:
     """Fit one synthetic data set as the calibration fits the published one.
 
@@ -142,12 +142,12 @@ def recover(
         Standardised values that the data come from; used for the comparison alone.
     data : array, shape (targets,)
         The data.
-    seed, starts, steps, sets, walk : int
-        Of the search, and number and length of the chains of the ensemble.
+    seed, starts, steps, sets, rounds : int
+        Of the search and of the ensemble.
     """
     misses = Misses(prior, list(blocks_of(data)))
     found = fit(misses, seed=seed, starts=starts, kept=2, last_steps=steps)
-    ensemble = draw_ensemble(misses, found, sets=sets, steps=walk, seed=seed)
+    ensemble = draw_ensemble(misses, found, sets=sets, rounds=rounds, seed=seed)
     low, high = np.quantile(ensemble.z, _ENDS, axis=0)
     at_truth = float(misses.cost(truth[None])[0])
     return Recovered(truth, found.z, found.shrinkage, low, high, found.cost, at_truth)

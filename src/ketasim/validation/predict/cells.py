@@ -46,6 +46,23 @@ _LEAST_PER_POINT = 0.08
 _TOLD_APART = 3.0
 
 
+@dataclass(frozen=True)
+class Moved:
+    """A share if everybody's total were otherwise.
+
+    Parameters
+    ----------
+    worse, better : float
+        The share with some points more, and with some less.
+    points : float
+        By how much the two differ.
+    """
+
+    worse: float
+    better: float
+    points: float
+
+
 @dataclass(frozen=True, eq=False)
 class Cells:
     """A statistic by draw, on the scale of its class.
@@ -69,6 +86,8 @@ class Cells:
     per_point : float, optional
         Of what is made of points (shares below a limit, as logits; standardised differences), by how much it
         changes if everybody's total does by a point.
+    moved : Moved, optional
+        Of a share below a limit, what it would be in a trial that is off by a usual amount.
     """
 
     values: FloatArray
@@ -79,6 +98,7 @@ class Cells:
     row_class: str | None = None
     shares: FloatArray | None = None
     per_point: float | None = None
+    moved: Moved | None = None
 
     @property
     def of_cells(self) -> float:
@@ -158,8 +178,9 @@ def moved_by(cells: Cells, worse: Moments, better: Moments, points: float) -> Ce
     points : float
         By how much the two differ.
     """
-    low, high = (_share_of(moments)[0] for moments in (worse, better))
-    return replace(cells, per_point=max((_logit(high) - _logit(low)) / points, _LEAST_PER_POINT))
+    moved = Moved(_share_of(worse)[0], _share_of(better)[0], points)
+    slope = (_logit(moved.better) - _logit(moved.worse)) / points
+    return replace(cells, per_point=max(slope, _LEAST_PER_POINT), moved=moved)
 
 
 def _logit(share: float) -> float:
@@ -180,7 +201,9 @@ def in_sample(cells: Cells, n: float) -> Cells:
     -------
     Cells
         ``within / n`` is the exact variance of such a logit of a binomial number: in a small sample a rare
-        thing varies far less than the slope of the logit says.
+        thing varies far less than the slope of the logit says. Where it is known how a share follows the
+        points, that variance is the mean of two trials, one worse and one better by a usual amount, and a
+        point counts by what lies between them: what nobody reaches in a usual trial some reach in a good one.
     """
     if cells.shares is None:
         return cells
@@ -189,6 +212,21 @@ def in_sample(cells: Cells, n: float) -> Cells:
     share = (float((cells.sizes[known] * cells.shares[known]).sum()) + 0.5) / (total + 1.0)
     seen = (n * share + 0.5) / (n + 1.0)
     slope = n / (n + 1.0) / (seen * (1.0 - seen))
+    mean, variance = _sampled(share, n)
+    values = mean + slope * (cells.shares - share)
+    spread = share * (1.0 - share)
+    per_point = cells.per_point
+    if cells.moved is not None and per_point is not None:
+        (worse, worse_variance), (better, better_variance) = (
+            _sampled(own, n) for own in (cells.moved.worse, cells.moved.better)
+        )
+        variance = 0.5 * (worse_variance + better_variance)
+        per_point = max((better - worse) / cells.moved.points, _LEAST_PER_POINT * spread * slope)
+    return replace(cells, values=values, within=n * variance, noise=spread * slope**2, per_point=per_point)
+
+
+def _sampled(share: float, n: float) -> tuple[float, float]:
+    """Mean and variance of the logit of a share in samples, with half a person on each side."""
     whole = max(round(n), 1)
     hits = np.arange(whole + 1.0)
     chances = np.exp(
@@ -197,11 +235,7 @@ def in_sample(cells: Cells, n: float) -> Cells:
     )  # fmt: skip
     logits = np.log((hits + 0.5) / (whole - hits + 0.5))
     mean = float(chances @ logits)
-    within = n * float(chances @ (logits - mean) ** 2)
-    values = mean + slope * (cells.shares - share)
-    spread = share * (1.0 - share)
-    per_point = None if cells.per_point is None else cells.per_point * spread * slope
-    return replace(cells, values=values, within=within, noise=spread * slope**2, per_point=per_point)
+    return mean, float(chances @ (logits - mean) ** 2)
 
 
 def of_share(moments: Moments) -> Cells:

@@ -15,9 +15,9 @@ __all__ = ["HEADS", "LEGEND", "MISS_HEADS", "board_markdown", "group_lines", "he
 #: What the columns of the tables of scores mean.
 LEGEND = (
     "in 95 %: numbers inside the 95 % interval; score: mean interval score, in usual effects of the class "
-    "of row, lower is better; met: balanced accuracy of directions, and of yes-or-no rows; skill: share of a "
-    "baseline's interval score that is saved, against no effect, the mean of comparable studies (alike) and "
-    "the K-PD model."
+    "of row, lower is better; met: balanced accuracy of all sign rows, and of directions and yes-or-no rows "
+    "apart; skill: share of a baseline's interval score that is saved, against no effect, the mean of "
+    "comparable studies (alike) and the K-PD model."
 )
 #: Columns of the tables of scores.
 HEADS = (
@@ -28,6 +28,8 @@ HEADS = (
     "score",
     "mean abs z",
     "signs",
+    "met",
+    "directions",
     "met",
     "yes/no",
     "met",
@@ -65,6 +67,8 @@ def _line(name: str, own: Mapping[str, Any]) -> tuple[str, ...]:
         _share(own["inside_95"]),
         _number(own["interval_score"]),
         _number(own["mean_abs_z"]),
+        str(own["sign_rows"]),
+        _share(own["sign_row_accuracy"]),
         str(own["signs"]),
         _share(own["sign_accuracy"]),
         str(own["binary"]),
@@ -98,7 +102,8 @@ def headline(board: Scoreboard) -> list[str]:
         f"Interval score {_number(own['interval_score'])} (lower is better), "
         f"{_number(own['half_sd']['interval_score'])} with all SDs halved, "
         f"{_number(own['double_sd']['interval_score'])} with all doubled.",
-        f"Balanced accuracy {_share(own['sign_accuracy'])} of {own['signs']} directions and "
+        f"Balanced accuracy {_share(own['sign_row_accuracy'])} of {own['sign_rows']} sign rows: "
+        f"{_share(own['sign_accuracy'])} of {own['signs']} directions, "
         f"{_share(own['binary_accuracy'])} of {own['binary']} yes-or-no rows.",
     ]
     if own["not_predicted"]:

@@ -84,6 +84,8 @@ def summarise_rows(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
         "inside_95": _mean(numbers["inside"]),
         "interval_score": _mean(numbers["score"]),
         "mean_abs_z": _mean(numbers["z"].abs()),
+        "sign_rows": len(signs),
+        "sign_row_accuracy": _accuracy(signs),
         "signs": int((~binary).sum()),
         "sign_accuracy": _accuracy(signs[~binary]),
         "binary": int(binary.sum()),
