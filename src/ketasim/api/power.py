@@ -338,8 +338,8 @@ def _notes(question: Question, kind: str) -> list[str]:
             "Assurance is power over the differences between studies, with the typical values of the model."
             if count == 1
             else f"Assurance is the mean power over {count} sets of parameters and over the differences "
-            "between studies. Sets that are drawn here are of the posterior ensemble, which varies the fitted "
-            "biology together as its targets leave it open; what is not fitted to the targets does not vary."
+            "between studies. Sets that are drawn here are of the posterior ensemble, in which the fitted "
+            "biology varies together as its targets leave it open; what is not fitted does not vary."
         )
     if kind == "null":
         found.append(

@@ -5,6 +5,7 @@ import { createHead } from "./clockhead.js";
 import { clear, el, setAttr, setText } from "./dom.js";
 import { createRail } from "./rail.js";
 import { columnPixels } from "./curves.js";
+import { canonical } from "./link.js";
 import { createRow } from "./row.js";
 import { button } from "./widgets.js";
 
@@ -125,6 +126,10 @@ function draw(c, rows = shown(c)) {
   point(c);
 }
 
+/** What of the scenarios is drawn before their curves have come. */
+const shapeOf = ({ scenarios }) =>
+  canonical(scenarios.map(({ letter, scenario }) => [letter, scenario.mechanism ?? null]));
+
 const switchOf = (c, row) => (row.switch ? (c.app.active()?.mechanism?.switches?.[row.switch] ?? 1) : 1);
 
 /** Only on paper: where the published points come from. */
@@ -186,7 +191,8 @@ function follow(c, later) {
   store.watch(["more"], () => later("draw"));
   store.watch(["scenarios"], (now, before) => {
     if (now.scenarios.length !== before.scenarios.length) later("layout");
-    later("draw");
+    // A drawing waits for its curves; only switches and letters show before.
+    if (shapeOf(now) !== shapeOf(before)) later("draw");
   });
   store.watch(["axis", "scales", "bands", "active"], () => later("draw"));
   store.watch(["tau_h"], () => later("point"));

@@ -1,6 +1,6 @@
 /** The dose as a form: drug, route, amount with slider, length, how often. */
 
-import { el, setText } from "./dom.js";
+import { el, setAttr, setText } from "./dom.js";
 import { choose, field } from "./widgets.js";
 import { splitQuantity } from "./scenariodata.js";
 
@@ -49,10 +49,10 @@ function ranges(f) {
   if (duration) setText(f.overUnit, duration.unit);
   if (!unit) return;
   for (const control of [f.slider, f.number]) {
-    control.min = unit.low;
-    control.max = unit.high;
+    setAttr(control, "min", unit.low);
+    setAttr(control, "max", unit.high);
   }
-  f.slider.step = unit.step || "any";
+  setAttr(f.slider, "step", unit.step || "any");
   setText(f.low, `${unit.low}`);
   setText(f.high, `${unit.high}`);
 }
@@ -112,10 +112,10 @@ function show(f, answer) {
   f.unit.set(unit);
   ranges(f);
   if (Number.isFinite(value)) {
-    f.slider.max = Math.max(Number(f.number.max), value);
+    setAttr(f.slider, "max", Math.max(Number(f.number.max), value));
     if (!busy(f.number)) f.number.value = value;
     f.slider.value = value;
-    f.slider.setAttribute("aria-valuetext", form.amount);
+    setAttr(f.slider, "aria-valuetext", form.amount);
   }
   const { duration } = chosen(f);
   if (form.over && duration && !busy(f.over.control)) f.over.control.value = inUnit(form.over, duration.unit);

@@ -1,7 +1,7 @@
 // The scenarios on show: A, and what was pinned as B to D, each with its stroke and what differs from A.
 
 import { button, dialog } from "./widgets.js";
-import { el, put, svg } from "./dom.js";
+import { el, put, setText, svg } from "./dom.js";
 import { canonical } from "./link.js";
 
 const FEW = 3;
@@ -90,7 +90,7 @@ function tab(app, each, first) {
     el(
       "span",
       { class: "pin-name" },
-      name(each, first, app.meta),
+      el("span", { class: "pin-text" }, name(each, first, app.meta)),
       mark && el("span", { class: "pin-fails" }, ` ${mark}`),
     ),
   );
@@ -111,8 +111,14 @@ export function mount(root, app) {
   let last = "";
   function draw() {
     const { scenarios, active } = store.get();
-    const key = canonical([scenarios, active, scenarios.map(({ letter }) => failed(app.resultOf(letter)))]);
-    if (key === last || !scenarios.length) return;
+    const key = canonical([active, scenarios.map(({ letter }) => [letter, failed(app.resultOf(letter))])]);
+    if (!scenarios.length) return;
+    if (key === last) {
+      // While a dose is dragged only the words change.
+      const texts = root.querySelectorAll(".pin-text");
+      scenarios.forEach((each, i) => setText(texts[i], name(each, scenarios[0], app.meta)));
+      return;
+    }
     last = key;
     const held = document.activeElement?.closest("#pins")
       ? [...root.querySelectorAll("button")].indexOf(document.activeElement)

@@ -35,7 +35,7 @@ export function edgesOf(rows, trunk) {
 
 const DOT = 7;
 /** Finer differences in strength than this cannot be seen. */
-const STEPS = 50;
+const STEPS = 25;
 
 function elbow(from, to, x, end) {
   const turn = to.y > from.y ? 7 : -7;

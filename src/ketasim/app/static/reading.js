@@ -1,7 +1,7 @@
 /** The reading panel: the value at the cursor, of 100 people, what a switch changed, supervision rules. */
 
 import { finite } from "./format.js";
-import { el, put, setText, svg } from "./dom.js";
+import { el, put, setAttr, setText, svg } from "./dom.js";
 import { citeLink } from "./citation.js";
 import { button } from "./widgets.js";
 import { activeScenario, changesOf } from "./scenariodata.js";
@@ -151,25 +151,25 @@ function moodScale() {
     band, base, baseText, other, dot,
     [0, 10, 20, 40, 60].map((v) => svg("text", { x: x(v), y: 42, "text-anchor": "middle" }, String(v))));
   const draw = (at) => {
-    dot.setAttribute("cx", x(at.value));
-    other.setAttribute("visibility", at.control === null ? "hidden" : "visible");
-    if (at.control !== null) other.setAttribute("cx", x(at.control));
+    setAttr(dot, "cx", x(at.value));
+    setAttr(other, "visibility", at.control === null ? "hidden" : "visible");
+    if (at.control !== null) setAttr(other, "cx", x(at.control));
     const has = finite(at.rest);
-    for (const n of [base, baseText]) n.setAttribute("visibility", has ? "visible" : "hidden");
+    for (const n of [base, baseText]) setAttr(n, "visibility", has ? "visible" : "hidden");
     if (has) {
-      base.setAttribute("x1", x(at.rest));
-      base.setAttribute("x2", x(at.rest));
-      baseText.setAttribute("x", Math.min(222, Math.max(26, x(at.rest))));
+      setAttr(base, "x1", x(at.rest));
+      setAttr(base, "x2", x(at.rest));
+      setAttr(baseText, "x", Math.min(222, Math.max(26, x(at.rest))));
     }
     const b = at.band || {};
     const wide = finite(b.q05) && finite(b.q95);
-    band.setAttribute("visibility", wide ? "visible" : "hidden");
+    setAttr(band, "visibility", wide ? "visible" : "hidden");
     if (wide) {
-      band.setAttribute("x", x(b.q05));
-      band.setAttribute("width", Math.max(0, x(b.q95) - x(b.q05)));
+      setAttr(band, "x", x(b.q05));
+      setAttr(band, "width", Math.max(0, x(b.q95) - x(b.q05)));
     }
     const control = at.control === null ? "" : `, control ${Math.round(at.control)}`;
-    drawing.setAttribute("aria-label", `MADRS ${Math.round(at.value)} of 60${control}` +
+    setAttr(drawing, "aria-label", `MADRS ${Math.round(at.value)} of 60${control}` +
       `${has ? `, baseline ${Math.round(at.rest)}` : ""}. Remission is 10 or less.`);
   };
   return { root: drawing, draw };
