@@ -24,8 +24,23 @@ def target(name: str) -> Target:
     return Target(name, "none", "at", "severity", 0.0, 0.0, 1.0, "assumed", "assumed", "")
 
 
+class OfNames:
+    """What all blocks of these tests share."""
+
+    @property
+    def moved_by(self) -> frozenset[str]:
+        return frozenset(NAMES)
+
+    @property
+    def step(self) -> float:
+        return 0.02
+
+    def finely(self, z: FloatArray) -> None:
+        """None: nothing here is chance."""
+
+
 @dataclass(frozen=True, eq=False)
-class Linear:
+class Linear(OfNames):
     """Residuals A z - b; without a solution beyond a wall."""
 
     matrix: FloatArray
@@ -36,68 +51,35 @@ class Linear:
     def aims(self) -> tuple[Target, ...]:
         return tuple(target(str(place)) for place in range(len(self.aim)))
 
-    @property
-    def moved_by(self) -> frozenset[str]:
-        return frozenset(NAMES)
-
-    @property
-    def step(self) -> float:
-        return 0.02
-
     def residuals(self, z: FloatArray) -> FloatArray:
         found = z @ self.matrix.T - self.aim
         found[z[:, 0] > self.wall] = np.nan
         return found
 
-    def finely(self, z: FloatArray) -> None:
-        """None: nothing here is chance."""
-
 
 @dataclass(frozen=True, eq=False)
-class Banana:
+class Banana(OfNames):
     """A curved valley with a second, worse one."""
 
     @property
     def aims(self) -> tuple[Target, ...]:
         return (target("valley"), target("along"), target("third"))
 
-    @property
-    def moved_by(self) -> frozenset[str]:
-        return frozenset(NAMES)
-
-    @property
-    def step(self) -> float:
-        return 0.02
-
     def residuals(self, z: FloatArray) -> FloatArray:
         valley = 8.0 * (z[:, 1] - z[:, 0] ** 2 + 0.5)
         return np.stack([valley, 3.0 * (np.sin(2.0 * z[:, 0]) - 0.8), z[:, 2] - 0.3], axis=1)
 
-    def finely(self, z: FloatArray) -> None:
-        """None: nothing here is chance."""
-
 
 @dataclass(frozen=True, eq=False)
-class Shouldered:
+class Shouldered(OfNames):
     """No quadratic has such shoulders; only the first parameter matters."""
 
     @property
     def aims(self) -> tuple[Target, ...]:
         return (target("step"),)
 
-    @property
-    def moved_by(self) -> frozenset[str]:
-        return frozenset(NAMES)
-
-    @property
-    def step(self) -> float:
-        return 0.02
-
     def residuals(self, z: FloatArray) -> FloatArray:
         return 2.0 * np.tanh(2.0 * z[:, :1]) - 0.5
-
-    def finely(self, z: FloatArray) -> None:
-        """None: nothing here is chance."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,7 @@ from ketasim.validation.scoreboard import (
     read_works,
     shipped_facts,
 )
+from ketasim.validation.scoreboard.metrics import summarise_rows
 
 _STUDIES = ("daly2018", "murrough2013", "lii2023", "salloum2020")
 _SETTINGS = {"draws": 50, "per_draw": 8, "seed": 1}
@@ -110,6 +111,22 @@ def test_predictions_as_they_should_be_cover_95_percent(board: ScoreboardResult)
     assert own["inside_95"] == pytest.approx(0.95, abs=0.075)
     assert own["half_sd"]["inside_95"] < own["inside_95"] - 0.15
     assert own["double_sd"]["interval_score"] > own["interval_score"]
+
+
+def test_all_sign_rows_count_together_and_by_kind() -> None:
+    rows = pd.DataFrame(
+        [
+            ("direction", 1.0, 1.0), ("direction", 0.0, 1.0), ("direction", -1.0, -1.0),
+            ("retained", 1.0, 0.0), ("retained", 0.0, 0.0), ("retained", 0.0, 0.0),
+        ],
+        columns=["statistic", "observed", "predicted"],
+    ).assign(kind="sign")  # fmt: skip
+    empty = ("z", "inside", "score", "inside_half", "score_half", "inside_double", "score_double")
+    own = summarise_rows(rows.assign(**dict.fromkeys(empty, math.nan)), ())
+    assert (own["sign_rows"], own["signs"], own["binary"]) == (6, 3, 3)
+    assert own["sign_accuracy"] == pytest.approx((1.0 + 0.0 + 1.0) / 3.0)
+    assert own["binary_accuracy"] == pytest.approx((0.0 + 1.0) / 2.0)
+    assert own["sign_row_accuracy"] == pytest.approx((0.5 + 2.0 / 3.0 + 1.0) / 3.0)
 
 
 def test_scores_are_those_of_the_rows(board: ScoreboardResult) -> None:

@@ -16,6 +16,7 @@ from ketasim.trials.row_people import Moments, People
 
 __all__ = [
     "Cells",
+    "Moved",
     "in_sample",
     "moved_by",
     "of_correlation",
